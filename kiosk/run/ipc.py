@@ -8,7 +8,7 @@ is up and alive. The core calls `connect(path)`. Both ends then hold a `Link`:
         async for message in link:                  # ends when the other side is gone
             ...
 
-A hang-up ends the loop; damage (a broken line, an unknown kind, a line without end) is a `ProtocolError`, never silence.
+A hang-up ends the loop; damage (a broken line, an unknown kind, a line without end) is a `ProtocolError`, not silence.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ CHANGE_OVER_S = 2.0
 
 
 class ProtocolError(Exception):
-    """The other side sent something that is no message. It is a bug or an attack: the connection is not used further."""
+    """The other side sent something that is no message: a bug or an attack. The connection is not used further."""
 
 
 class Link:
@@ -131,8 +131,8 @@ def stop_on_signals() -> asyncio.Event:
 async def serve(path: Path, handler: Handler, stop: asyncio.Event) -> None:
     """The worker's end: listen at `path`, one core at a time, until `stop` is set.
 
-    A second core is turned away (its connection is closed) unless the first one goes within `CHANGE_OVER_S`. A core that
-    talks nonsense is named on stderr and dropped, a core that dies is forgotten; the worker listens on.
+    A second core is turned away (its connection is closed) unless the first one goes within `CHANGE_OVER_S`. A core
+    that talks nonsense is named on stderr and dropped, a core that dies is forgotten; the worker listens on.
 
     Raises:
         OperatorError: the socket cannot be made, or a living worker has it.
