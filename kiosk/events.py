@@ -115,12 +115,14 @@ class Say:
     prompt: str
     text: str
     lang: Lang
+    rate: float = 1.0
+    volume: float = 1.0
     when_unknown: ClassVar[WhenUnknown] = WhenUnknown.AGAIN
 
 
 @dataclass(frozen=True)
 class Hear:
-    """Open the ears. `expect` narrows understanding: `intent`, `money`, `yes_no`, …; `money_turn` wants the key's voice."""
+    """Open the ears. `expect` narrows understanding: `intent`, `money`, `yes_no`, … (see `core.intents.EXPECTS`)."""
 
     id: str
     expect: str
@@ -159,13 +161,30 @@ class CallBank:
 
 
 @dataclass(frozen=True)
-class Dispense:
-    """Pay `amount`, which the bank authorised under `authorisation`. Outcomes: `paid partial none unknown`."""
+class Denominate:
+    """Can the cassettes pay `amount` now? Moves nothing. Outcomes: `ok not_payable error`."""
 
     id: str
     amount: Money
-    authorisation: str
+    when_unknown: ClassVar[WhenUnknown] = WhenUnknown.AGAIN
+
+
+@dataclass(frozen=True)
+class Dispense:
+    """Pay `amount`, which the bank authorised. Outcomes: `paid partial none unknown`, or `lost`: ask the device."""
+
+    id: str
+    amount: Money
     when_unknown: ClassVar[WhenUnknown] = WhenUnknown.ASK_DEVICE
+
+
+@dataclass(frozen=True)
+class AskDispenser:
+    """What became of the dispense with this very `id`? Moves nothing. Outcomes as `Dispense`, without `lost`."""
+
+    id: str
+    amount: Money
+    when_unknown: ClassVar[WhenUnknown] = WhenUnknown.AGAIN
 
 
 @dataclass(frozen=True)
@@ -196,7 +215,9 @@ class Close:
     when_unknown: ClassVar[WhenUnknown] = WhenUnknown.AGAIN
 
 
-Effect = Say | Hear | VerifyFace | KeepVoice | CallBank | Dispense | PrintReceipt | OpenCase | Close
+Effect = (
+    Say | Hear | VerifyFace | KeepVoice | CallBank | Denominate | Dispense | AskDispenser | PrintReceipt | OpenCase | Close
+)  # fmt: skip
 
 
 # --- messages: core to workers and back; `at_ms` is CLOCK_MONOTONIC, which all processes of one box share ------------

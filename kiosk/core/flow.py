@@ -1,0 +1,132 @@
+"""What a flow is once it is loaded: steps with named outcomes, slots with limits, prompts per language.
+
+A flow is data. This file knows its shape and nothing of YAML, devices or banks; `engine.py` walks it, `prove.py` proves it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from kiosk.values import DEFAULT_CURRENCY, Lang, Money
+
+
+class Kind(StrEnum):
+    """What a step does. The words are the keys that an operator writes."""
+
+    SAY = "say"
+    ASK = "ask"
+    CONFIRM = "confirm"
+    VERIFY = "verify"
+    PLAN = "plan"
+    CALL = "call"
+    DISPENSE = "dispense"
+    PRINT = "print"
+    CASE = "case"
+    END = "end"
+
+
+#: outcomes that every step of a kind must answer; `then` is the good way. A `call`'s outcomes come from the bank's map.
+TALKING = ("timeout", "cancel", "no_match", "other_voice")
+OUTCOMES: dict[Kind, tuple[str, ...]] = {
+    Kind.SAY: ("then",),
+    Kind.ASK: ("then", *TALKING),
+    Kind.CONFIRM: ("then", "no", *TALKING),
+    Kind.VERIFY: (),
+    Kind.PLAN: ("ok", "not_payable", "error"),
+    Kind.CALL: (),
+    Kind.DISPENSE: ("paid", "partial", "none", "unknown"),
+    Kind.PRINT: ("then", "error"),
+    Kind.CASE: ("then",),
+    Kind.END: (),
+}
+VERIFIES: dict[str, tuple[str, ...]] = {"face": ("ok", "refused", "no_face", "error"), "voice": ("ok", "error")}
+#: what a money slot's value may be wrong about; each is the name of a prompt
+REFUSALS = ("too_little", "too_much", "not_multiple")
+#: facts that the world gives back beside the bank's: name → the step kind that gives it
+DEVICE_FACTS = {"presented": Kind.DISPENSE, "unknown_amount": Kind.DISPENSE, "case": Kind.CASE}
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A value that the customer gives. Limits are in minor units and only for `money`."""
+
+    name: str
+    type: str
+    currency: str = DEFAULT_CURRENCY
+    min: int = 1
+    max: int = 0
+    multiple: int = 1
+
+    def refusal(self, money: Money) -> str | None:
+        """Which of `REFUSALS` holds against this amount, or None."""
+        if money.currency != self.currency or money.minor > self.max:
+            return "too_much"
+        if money.minor < self.min:
+            return "too_little"
+        return "not_multiple" if money.minor % self.multiple else None
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step. `what` is its main word: the prompt, slot, verb, factor or reason that the kind wants."""
+
+    name: str
+    kind: Kind
+    what: str
+    #: prompts: one for `say` and `confirm`, up to three variants for the tries of `ask`
+    prompts: tuple[str, ...] = ()
+    #: outcome → next step
+    on: dict[str, str] = field(default_factory=dict)
+    #: bank field → slot, fact or `customer`
+    fields: dict[str, str] = field(default_factory=dict)
+    timeout_s: float = 8.0
+    line: int = 0
+
+
+@dataclass(frozen=True)
+class Verb:
+    """A bank verb as the mapping describes it to flows."""
+
+    name: str
+    fields: tuple[str, ...]
+    outcomes: tuple[str, ...]
+    facts: tuple[str, ...] = ()
+
+
+#: the verbs that mean money to the proof: the one that opens a hold, and the advices that close one
+HOLDS = "authorise"
+CAPTURES = "capture"
+RELEASES = ("release", "reverse")
+#: advices are repeated until the bank acknowledged them; a flow goes on when they are `queued`
+ADVICES = (CAPTURES, *RELEASES)
+
+
+@dataclass(frozen=True)
+class Flow:
+    """A whole flow, with a digest of its files: an open session keeps the version that it began with."""
+
+    name: str
+    version: int
+    digest: str
+    intent: str
+    title: dict[Lang, str]
+    slots: dict[str, Slot]
+    start: str
+    steps: dict[str, Step]
+    prompts: dict[Lang, dict[str, str]]
+    receipts: dict[str, dict[Lang, tuple[str, ...]]] = field(default_factory=dict)
+    file: str = ""
+
+
+@dataclass(frozen=True)
+class House:
+    """All that a session may do: the flows by intent, the prompts that belong to none, and the bank's verbs."""
+
+    flows: dict[str, Flow]
+    prompts: dict[Lang, dict[str, str]]
+    verbs: dict[str, Verb]
+
+    def named(self, flow: str) -> Flow:
+        """The flow of that name (KeyError if there is none)."""
+        return next(f for f in self.flows.values() if f.name == flow)

@@ -1,0 +1,227 @@
+"""Talk scripts: a dialogue with the effects between its lines, run against the engine in milliseconds.
+
+    lang: zh
+    customer: 我要取款
+    kiosk: 好的，请看摄像头。
+    face: ok
+    voice: ok
+    kiosk: 请问您要取多少钱？
+    customer: 取1000元
+    cassettes 1000.00: ok
+    kiosk: 取1,000元，对吗？
+    customer: 对
+    bank authorise 1000.00: approved
+    kiosk: 正在为您点钞，请稍候。
+    dispenser 1000.00: paid
+    bank capture 1000.00: ok
+    printer: ok
+    kiosk: 请取走现金和凭条，再见。
+    end: paid
+
+`customer (another voice): …`, `customer (unsure voice): …`, `silence`, `noise` and `restart` may stand for the customer's
+turn; `dispenser 1000.00: partial presented=400.00` gives facts; `dispenser asked 1000.00: …` is the question after a
+lost answer; `case REASON: 7` numbers a case. Everything that the kiosk says must be in the script, word for word.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+
+from kiosk.core.engine import HOME, State, advance
+from kiosk.core.flow import House
+from kiosk.core.grounding import cut_down
+from kiosk.events import (
+    AskDispenser,
+    CallBank,
+    Close,
+    Denominate,
+    Dispense,
+    Done,
+    Effect,
+    Event,
+    Hear,
+    KeepVoice,
+    NotHeard,
+    OpenCase,
+    Opened,
+    PrintReceipt,
+    Restarted,
+    Said,
+    Say,
+    SlotValue,
+    Understood,
+    VerifyFace,
+    Voice,
+)
+from kiosk.values import Lang, Money
+
+Reader = Callable[[str, Lang, str], Understood]
+_VOICES = {"": Voice.KEPT, "another voice": Voice.CHANGED, "unsure voice": Voice.UNSURE}
+_LINE = re.compile(r"(?P<who>[a-z ]+?)(?: \((?P<aside>[a-z ]+)\))?(?: (?P<amount>\d+\.\d\d))?(?:: (?P<rest>.*))?")
+_FACT = re.compile(r"(\w+)=(\S+)")
+
+
+class TalkFailed(Exception):
+    """Line `line` of a script is not what the kiosk does."""
+
+    def __init__(self, line: int, what: str) -> None:
+        super().__init__(f"line {line}: {what}")
+        self.line = line
+        self.what = what
+
+
+@dataclass(frozen=True)
+class TalkLine:
+    number: int
+    who: str
+    aside: str
+    amount: Money | None
+    rest: str
+
+
+def parse(text: str) -> tuple[Lang, list[TalkLine]]:
+    """The language and the lines of a script.
+
+    Raises:
+        TalkFailed: a line that cannot be read, or no `lang:` at the top.
+    """
+    lang: Lang | None = None
+    lines: list[TalkLine] = []
+    for number, raw in enumerate(text.splitlines(), 1):
+        line = raw.strip()
+        if not line or line.startswith("#"):
+            continue
+        m = _LINE.fullmatch(line)
+        if m is None:
+            raise TalkFailed(number, f"`{line}` is no line of a talk")
+        if m["who"] == "lang":
+            if m["rest"] not in ("zh", "en"):
+                raise TalkFailed(number, "`lang:` is zh or en")
+            lang = "zh" if m["rest"] == "zh" else "en"
+            continue
+        amount = Money(int(Decimal(m["amount"]) * 100)) if m["amount"] else None
+        lines.append(TalkLine(number, m["who"], m["aside"] or "", amount, m["rest"] or ""))
+    if lang is None:
+        raise TalkFailed(1, "the script does not begin with `lang: zh` or `lang: en`")
+    return lang, lines
+
+
+def run(text: str, house: House, reader: Reader, on_step: Callable[[Event, State], None] | None = None) -> State:
+    """Play a script against the engine.
+
+    Args:
+        reader: understands a customer's line: (text, lang, expect).
+        on_step: told of every event and the state after it.
+
+    Raises:
+        TalkFailed: at the first line that does not fit.
+    """
+    lang, lines = parse(text)
+    state, effects = advance(house, None, Opened("T1", lang, "customer"))
+    pending: list[Effect] = list(effects)
+    for line in lines:
+        if state.closed:
+            raise TalkFailed(line.number, "the session is over already")
+        if line.who == "kiosk":
+            said = pending.pop(0) if pending else None
+            if not isinstance(said, Say) or said.text != line.rest:
+                raise TalkFailed(line.number, f"the script says the kiosk says `{line.rest}`; {_describe(said)}")
+            continue
+        if pending and isinstance(pending[0], Say):
+            raise TalkFailed(line.number, f"before this line, {_describe(pending[0])}")
+        awaited = pending.pop(0) if pending else None
+        event = _answer(line, awaited, state, lang, reader)
+        state, effects = advance(house, state, event)
+        pending = list(effects)
+        if on_step:
+            on_step(event, state)
+    if not state.closed:
+        raise TalkFailed(lines[-1].number if lines else 1, f"the script ends, but {_describe(state.waiting)}")
+    return state
+
+
+def _answer(line: TalkLine, awaited: Effect | None, state: State, lang: Lang, reader: Reader) -> Event:
+    """The event that this line gives to the effect that is awaited."""
+    if line.who == "restart":
+        return Restarted()
+    listening = isinstance(awaited, Hear) or (awaited is None and state.step == HOME)
+    if line.who in ("customer", "silence", "noise"):
+        if not listening:
+            raise TalkFailed(line.number, f"nobody listens here: {_describe(awaited)}")
+        if line.who != "customer":
+            return NotHeard("silence" if line.who == "silence" else "noise")
+        if line.aside not in _VOICES:
+            raise TalkFailed(line.number, f"`({line.aside})` is unknown; known: {', '.join(v for v in _VOICES if v)}")
+        expect = awaited.expect if isinstance(awaited, Hear) else "intent"
+        voice = _VOICES[line.aside] if state.verified else Voice.NEW
+        return cut_down(Said(reader(line.rest, lang, expect), voice, 1.0))
+    wanted, outcome_facts = _device(line, awaited)
+    if awaited is None or wanted is None or not isinstance(awaited, wanted):
+        raise TalkFailed(line.number, f"`{line.who}` is not what comes here: {_describe(awaited)}")
+    amount = getattr(awaited, "amount", None) or (awaited.fields.get("amount") if isinstance(awaited, CallBank) else None)
+    if line.amount is not None and line.amount != amount:
+        raise TalkFailed(line.number, f"the amount is {amount.decimal() if isinstance(amount, Money) else 'none'} here")
+    outcome, facts = outcome_facts
+    return Done(awaited.id, outcome, facts)
+
+
+_WHO: dict[str, type[Effect]] = {
+    "face": VerifyFace,
+    "voice": KeepVoice,
+    "cassettes": Denominate,
+    "dispenser": Dispense,
+    "dispenser asked": AskDispenser,
+    "printer": PrintReceipt,
+    "end": Close,
+}
+
+
+def _device(line: TalkLine, awaited: Effect | None) -> tuple[type[Effect] | None, tuple[str, dict[str, SlotValue | int]]]:
+    """Which effect this line answers, with the outcome and the facts it gives."""
+    who, (outcome, _, tail) = line.who, line.rest.partition(" ")
+    facts: dict[str, SlotValue | int] = {}
+    for name, value in _FACT.findall(tail):
+        facts[name] = Money(int(Decimal(value) * 100)) if re.fullmatch(r"\d+\.\d\d", value) else value
+    if who.startswith("case "):
+        if not isinstance(awaited, OpenCase) or awaited.reason != who.removeprefix("case "):
+            return None, ("", {})
+        return OpenCase, ("ok", {"case": int(line.rest)})
+    if who.startswith("bank "):
+        verb = who.removeprefix("bank ")
+        if not isinstance(awaited, CallBank) or awaited.verb != verb:
+            return None, ("", {})
+        if outcome == "approved":
+            facts.setdefault("authorisation", "A1")
+        return CallBank, (outcome, facts)
+    if who == "end":
+        if not isinstance(awaited, Close) or awaited.reason != line.rest:
+            return None, ("", {})
+        return Close, ("ok", {})
+    if isinstance(awaited, Dispense | AskDispenser) and outcome != "lost":
+        zero = Money(0, awaited.amount.currency)
+        facts.setdefault("presented", awaited.amount if outcome == "paid" else zero)
+        presented = facts["presented"]
+        rest = awaited.amount.minus(presented) if isinstance(presented, Money) else zero
+        facts.setdefault("unknown_amount", rest if outcome == "unknown" else zero)
+    return _WHO.get(who), (outcome, facts)
+
+
+def _describe(effect: Effect | None) -> str:
+    match effect:
+        case None:
+            return "the kiosk waits for the first words"
+        case Say(text=text):
+            return f"the kiosk says `{text}`"
+        case Hear(expect=expect):
+            return f"the kiosk listens (for {expect})"
+        case CallBank(verb=verb):
+            return f"the kiosk calls the bank: {verb}"
+        case Close(reason=reason):
+            return f"the kiosk ends the session: {reason}"
+        case OpenCase(reason=reason):
+            return f"the kiosk opens a case: {reason}"
+        case _:
+            return f"the kiosk waits for {type(effect).__name__}"
