@@ -33,7 +33,7 @@ def build(folder: Path, progress: Callable[[str], None]) -> None:
     import onnx
 
     for source, target, rewrite in ((_YUNET, DETECTOR, _as_scrfd), (_SFACE, RECOGNIZER, _without_weight_inputs)):
-        progress(f"faces: {source} → {target}")
+        progress(f"{source} → {target}")
         model = onnx.load(str(folder / source))
         rewrite(model)
         onnx.checker.check_model(model)
