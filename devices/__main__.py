@@ -27,9 +27,7 @@ def cli(verbose: bool) -> None:
 
 _protocol = click.argument("protocol")
 _json = click.option("--json", "as_json", is_flag=True, help="One JSON object a line on stdout.")
-_side = click.option(
-    "--side", type=click.Choice(["host", "device"]), help="Who sends, where bytes alone do not say it."
-)
+_side = click.option("--side", type=click.Choice(["host", "device"]), help="Who sends, where bytes do not say it.")
 
 
 @cli.command()
@@ -97,7 +95,7 @@ def _bytes(parts: tuple[str, ...]) -> bytes:
         return unhexed(" ".join(parts))
     except ValueError as e:
         raise OperatorError(
-            f"is not hex: {e}", where=" ".join(parts)[:60], remedy="Write bytes as `04 50 02` or `045002`"
+            f"is not hex: {e}", where=" ".join(parts)[:60], remedy="Write `04 50 02` or `045002`"
         ) from e
 
 
@@ -105,13 +103,9 @@ def _object(text: str) -> dict[str, Any]:
     try:
         row = json.loads(text)
     except ValueError as e:
-        raise OperatorError(
-            f"is not JSON: {e}", where=text[:60], remedy="Give the fields that `decode --json` prints"
-        ) from e
+        raise OperatorError(f"is not JSON: {e}", where=text[:60], remedy="Give the fields that `decode` prints") from e
     if not isinstance(row, dict):
-        raise OperatorError(
-            "is not a JSON object", where=text[:60], remedy="Give the fields that `decode --json` prints"
-        )
+        raise OperatorError("is not a JSON object", where=text[:60], remedy="Give the fields that `decode` prints")
     return row
 
 
@@ -154,7 +148,7 @@ def sim() -> None:
 
 _link = click.option("--link", type=click.Path(path_type=Path), help="Make this path a symlink to the pty.")
 _state = click.option(
-    "--state", type=click.Path(path_type=Path), help="What is physically where (JSON); survives restarts."
+    "--state", type=click.Path(path_type=Path), help="What is physically where (JSON), kept over restarts."
 )
 _fast = click.option("--fast", is_flag=True, help="No mechanical delays.")
 
@@ -162,15 +156,9 @@ _fast = click.option("--fast", is_flag=True, help="No mechanical delays.")
 @sim.command()
 @_link
 @_state
-@click.option(
-    "--upper", default=500, show_default=True, help="Notes loaded in the upper cassette (a new state file only)."
-)
-@click.option(
-    "--lower", default=500, show_default=True, help="Notes loaded in the lower cassette (a new state file only)."
-)
-@click.option(
-    "--fault", "faults", multiple=True, metavar="NAME[=K]", help="May be repeated; `--fault help` lists them."
-)
+@click.option("--upper", default=500, show_default=True, help="Notes loaded in the upper cassette of a new state.")
+@click.option("--lower", default=500, show_default=True, help="Notes loaded in the lower cassette of a new state.")
+@click.option("--fault", "faults", multiple=True, metavar="NAME[=K]", help="May be repeated; `--fault help` lists.")
 @click.option("--power-loss-after", type=int, metavar="K", help="The same as --fault power-loss-after=K.")
 @click.option("--seed", default=0, show_default=True, help="For which byte is corrupted, and how.")
 @_fast
@@ -186,10 +174,8 @@ def lcdm2000(power_loss_after: int | None, **options: Any) -> None:
 @sim.command()
 @_link
 @_state
-@click.option("--paper", default=2000, show_default=True, help="Lines left on the roll (a new state file only).")
-@click.option(
-    "--fault", "faults", multiple=True, metavar="NAME[=K]", help="May be repeated; `--fault help` lists them."
-)
+@click.option("--paper", default=2000, show_default=True, help="Lines left on the roll of a new state.")
+@click.option("--fault", "faults", multiple=True, metavar="NAME[=K]", help="May be repeated; `--fault help` lists.")
 @_fast
 def escpos(**options: Any) -> None:
     """A receipt printer that speaks ESC/POS."""

@@ -163,9 +163,9 @@ class LcdmCodec(Codec):
             return None
         raw = buffer[:size]
         if raw[-2] != ETX:
-            return Took(1, Fault(raw[:1], f"byte {size - 2} is {raw[-2]:02X}, not ETX 03"))
+            return _bad(raw, f"byte {size - 2} is {raw[-2]:02X}, not ETX 03")
         if bcc(raw[:-1]) != raw[-1]:
-            return Took(size, Fault(raw, f"BCC is {raw[-1]:02X}, not {bcc(raw[:-1]):02X}"))
+            return _bad(raw, f"BCC is {raw[-1]:02X}, not {bcc(raw[:-1]):02X}")
         try:
             fields = _read(start, raw[3:-2])
         except ValueError as e:
@@ -189,6 +189,13 @@ class LcdmCodec(Codec):
             why = next((i.error for i in items if isinstance(i, Fault)), "the length does not fit the command")
             raise ValueError(f"{hexed(body)} is no body that a {side} sends: {why}")
         return raw
+
+
+def _bad(raw: bytes, error: str) -> Took:
+    """A frame that is none. If another one begins inside it, it was cut off there and only that much is given up."""
+    starts = [raw.find(bytes([start, ID, STX]), 1) for start in (EOT, SOH)]
+    end = min((s for s in starts if s > 0), default=len(raw))
+    return Took(end, Fault(raw[:end], error if end == len(raw) else f"cut off after {end} bytes"))
 
 
 _SIDES: dict[str, Side] = {"command": "host", "reply": "device"}

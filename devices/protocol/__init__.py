@@ -1,0 +1,1 @@
+"""Who says what when: pure sessions over a codec. No port, no clock: `now` (seconds) is an argument."""

@@ -1,0 +1,133 @@
+"""A serial line on the event loop: bytes out, bytes in, and one exception when the line is gone.
+
+Always opened by its path (`/dev/serial/by-id/…`, or a simulator's link), never by a ttyUSB number, so that it is found
+again after an unplug. `exclusive` is advisory on Linux; the device service being the sole owner is what really counts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import termios
+from pathlib import Path
+
+import serial
+
+from devices.errors import OperatorError
+
+log = logging.getLogger("devices.line")
+
+
+class LineLost(Exception):
+    """The cable, the adapter or the device is gone, or takes no bytes any more."""
+
+
+class Line:
+    """One serial port. Not opened by construction; after `LineLost`, `open` may be tried again at any time."""
+
+    def __init__(self, path: str | Path, baud: int = 9600) -> None:
+        self.path = str(path)
+        self.baud = baud
+        self._port: serial.Serial | None = None
+        self._readable = asyncio.Event()
+
+    @property
+    def is_open(self) -> bool:
+        return self._port is not None
+
+    def open(self) -> None:
+        """8N1, no flow control; what arrived before is thrown away.
+
+        Raises:
+            OperatorError: there is no such port, it may not be used, or somebody has it.
+        """
+        self.close()
+        try:
+            port = serial.Serial(self.path, self.baud, timeout=0, write_timeout=2, exclusive=True)
+        except (serial.SerialException, OSError, termios.error) as e:
+            raise _explained(self.path, e) from e
+        self._port = port
+        self._readable.clear()
+        asyncio.get_running_loop().add_reader(port.fileno(), self._readable.set)
+
+    def close(self) -> None:
+        """Let go of the port; twice does no harm."""
+        port, self._port = self._port, None
+        if port is None:
+            return
+        try:
+            asyncio.get_running_loop().remove_reader(port.fileno())
+            port.close()
+        except (serial.SerialException, OSError, termios.error) as e:  # a hung-up line complains; it is gone anyway
+            log.debug("%s: closing: %s", self.path, e)
+        self._readable.set()
+
+    async def read(self, timeout: float | None) -> bytes:
+        """What is there, or comes within `timeout` seconds (None = for ever); empty when nothing came.
+
+        Raises:
+            LineLost: the line hung up.
+        """
+        try:
+            await asyncio.wait_for(self._readable.wait(), timeout)
+        except TimeoutError:
+            return b""
+        fd = self._fd()
+        try:
+            data = os.read(fd, 4096)
+        except BlockingIOError:
+            self._readable.clear()
+            return b""
+        except OSError as e:
+            raise self._lost(e) from e
+        self._readable.clear()  # what stays behind makes the descriptor readable again
+        if not data:
+            raise self._lost("end of file")
+        log.debug("%s < %s", self.path, data.hex(" "))
+        return data
+
+    async def write(self, data: bytes, timeout: float = 5.0) -> None:
+        """All of `data`, waiting for a line that is full.
+
+        Raises:
+            LineLost: the line hung up or took nothing for `timeout` seconds.
+        """
+        log.debug("%s > %s", self.path, data.hex(" "))
+        stuck_at = asyncio.get_running_loop().time() + timeout
+        while data:
+            try:
+                sent = os.write(self._fd(), data)
+            except BlockingIOError:
+                sent = 0
+            except OSError as e:
+                raise self._lost(e) from e
+            if sent:
+                data = data[sent:]
+                stuck_at = asyncio.get_running_loop().time() + timeout
+            elif asyncio.get_running_loop().time() > stuck_at:
+                raise self._lost("it takes no bytes")
+            else:
+                await asyncio.sleep(0.01)
+
+    def _fd(self) -> int:
+        if self._port is None:
+            raise LineLost(f"{self.path}: not open")
+        return int(self._port.fileno())
+
+    def _lost(self, why: object) -> LineLost:
+        self.close()
+        return LineLost(f"{self.path}: {why}")
+
+
+def _explained(path: str, e: Exception) -> OperatorError:
+    text = str(e)
+    if not Path(path).exists():
+        return OperatorError(
+            "there is no such port", where=path, remedy="Plug the device in, or mend `port` in the config"
+        )
+    if "exclusively lock" in text or "busy" in text:
+        return OperatorError("the port is in use", where=path, remedy="Stop the program that has it (`fuser` names it)")
+    if "Permission" in text:
+        return OperatorError("the port may not be opened", where=path, remedy="Add this user to the group `dialout`")
+    return OperatorError(f"the port can not be opened: {text}", where=path, remedy="Check that it is a serial port")
