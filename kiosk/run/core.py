@@ -1,0 +1,174 @@
+"""The core process: settle what a power cut left open, then serve one customer after the other.
+
+It owns the flow engine, the journal and the bank client; it loads no model and opens no serial port.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+import uuid
+from contextlib import suppress
+
+from kiosk.adapters.bank import BankClient
+from kiosk.adapters.bank_map import load_map
+from kiosk.adapters.flowfile import load_house
+from kiosk.adapters.journal import Journal
+from kiosk.core.fold import Diverged
+from kiosk.events import Hear, Opened, Said
+from kiosk.run.config import Config
+from kiosk.run.links import Gone, Worker
+from kiosk.run.processes import Processes
+from kiosk.run.senses import Ears, Eyes, SpokenEars, Tell, TypedEars, speech_event
+from kiosk.run.session import Conversation, Office
+from kiosk.run.till import Till
+from kiosk.values import OperatorError
+
+#: nobody is hurried before the first word
+IDLE_S = 3600.0
+#: how often advices that the bank has not acknowledged are repeated
+DRAIN_S = 5.0
+
+
+def json_tell() -> Tell:
+    """Events as JSON lines on stdout."""
+
+    def tell(event: str, **facts: object) -> None:
+        row = {"event": event, "now_ms": round(time.monotonic() * 1000, 1), **facts}
+        print(json.dumps(row, ensure_ascii=False), flush=True)
+
+    return tell
+
+
+async def serve(config: Config, tell: Tell, *, text: bool = False, sessions: int = 0) -> None:
+    """Run the kiosk until it is stopped, or until `sessions` customers were served.
+
+    Args:
+        text: typed lines instead of ears; vision, bank and devices stay real.
+
+    Raises:
+        OperatorError: the settings, flows, bank map or journal are not in order. Nothing was started then.
+    """
+    bank_map = load_map(config.bank_profile)
+    house = load_house(config.flows, bank_map.verbs())
+    config.state.mkdir(parents=True, exist_ok=True)
+    journal = Journal(config.journal, new_name=f"{config.name}-{uuid.uuid4().hex[:6]}")
+    commands = {n: c for n, c in config.processes.items() if not (text and n == "speech")}
+    processes = Processes(commands, config.state / "logs", tell)
+    bank = BankClient(bank_map, config.bank_url, **config.bank_tls)
+    till = Till(config.devices_socket, config.pairing_key, config.terminal)
+    speech = Worker("speech", config.speech_socket, speech_event(tell))
+    vision = Worker("vision", config.vision_socket, speech_event(tell))
+    ears: Ears = _typed(config, tell) if text else SpokenEars(speech, tell)
+    office = Office(house, journal, bank, till, ears, Eyes(vision, tell), tell)
+    try:
+        await processes.start()
+        await _settle(office)
+        draining = asyncio.create_task(_drain(office))
+        try:
+            for worker in (vision,) if text else (vision, speech):
+                try:
+                    ready = await worker.start()
+                    tell("ready", process=worker.name, **ready.facts)
+                except Gone as e:
+                    tell("absent", process=worker.name, why=str(e))
+            _tell_systemd()
+            tell("open", lang=config.lang)
+            await _customers(office, config, sessions)
+        finally:
+            draining.cancel()
+            with suppress(asyncio.CancelledError):
+                await draining
+    finally:
+        await till.close()
+        await speech.stop()
+        await vision.stop()
+        await processes.stop()
+        await bank.close()
+        journal.close()
+
+
+async def _settle(office: Office) -> None:
+    """Every session that a power cut left open ends now: done, undone, or a numbered case (FAULTS I4)."""
+    for session in office.journal.sessions():
+        try:
+            conversation = Conversation.resume(office, session)
+        except Diverged as e:
+            raise OperatorError(
+                f"session {session} was begun under other flows: {e}",
+                where=str(office.journal.file),
+                remedy="Put those flows back until it is settled: git log flows/",
+            ) from e
+        if conversation is not None:
+            office.tell("recovering", session=session)
+            reason = await conversation.recover()
+            office.tell("recovered", session=session, reason=reason)
+    office.tell("settled", pending=await office.drain())
+
+
+async def _drain(office: Office) -> None:
+    while True:
+        await asyncio.sleep(DRAIN_S)
+        await office.drain()
+
+
+async def _customers(office: Office, config: Config, sessions: int) -> None:
+    """Wait for a first sentence; it opens a session. `sessions` = 0: for ever."""
+    served = 0
+    while not sessions or served < sessions:
+        first = await office.ears.listen(Hear(f"idle-{served}", "intent", config.lang, IDLE_S))
+        if not isinstance(first, Said):
+            if first.why == "ears":
+                if sessions:
+                    return
+                await asyncio.sleep(1.0)
+            continue
+        session = office.next_session()
+        office.tell("session", session=session, claimed=config.claimed)
+        await Conversation(office, session).run(Opened(session, config.lang, config.claimed), first)
+        served += 1
+    while sessions and await office.drain():
+        await asyncio.sleep(1.0)
+
+
+def _typed(config: Config, tell: Tell) -> Ears:
+    from kiosk.adapters.understanding import load
+
+    return TypedEars(load(config.flows), tell)
+
+
+def _tell_systemd() -> None:
+    """READY, and the watchdog fed from the event loop: a core that hangs is restarted and settles."""
+    if not os.environ.get("NOTIFY_SOCKET"):
+        return
+    import sdnotify
+
+    notifier = sdnotify.SystemdNotifier()
+    notifier.notify("READY=1")
+    period_s = int(os.environ.get("WATCHDOG_USEC", "0")) / 2e6
+    if period_s:
+        loop = asyncio.get_running_loop()
+
+        def feed() -> None:
+            notifier.notify("WATCHDOG=1")
+            loop.call_later(period_s, feed)
+
+        feed()
+
+
+def run(config: Config, tell: Tell, *, text: bool = False, sessions: int = 0) -> None:
+    """`serve` in an event loop of its own; SIGTERM and Ctrl-C end it in order."""
+    import signal
+
+    async def main() -> None:
+        task = asyncio.create_task(serve(config, tell, text=text, sessions=sessions))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+        with suppress(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+
+

@@ -1,0 +1,70 @@
+"""Start the worker processes for a developer (systemd does it in the field) and start anew what died."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+#: module of each worker, by the name in the configuration's [processes]
+MODULES = {"speech": "kiosk.run.speech", "vision": "kiosk.run.vision", "devices": "devices"}
+#: a worker that dies again and again is started this often before it stays down
+MAX_STARTS = 6
+
+
+class Processes:
+    """The workers of one kiosk as children of this process. They die with it: see `_die_with_parent`."""
+
+    def __init__(self, commands: dict[str, tuple[str, ...]], logs: Path, tell: Callable[..., None]) -> None:
+        self._commands = commands
+        self._logs = logs
+        self._tell = tell
+        self._tasks: list[asyncio.Task[None]] = []
+        self.children: dict[str, asyncio.subprocess.Process] = {}
+
+    async def start(self) -> None:
+        self._logs.mkdir(parents=True, exist_ok=True)
+        for name in self._commands:
+            self._tasks.append(asyncio.create_task(self._keep(name)))
+        while len(self.children) < len(self._commands) and not any(t.done() for t in self._tasks):
+            await asyncio.sleep(0.01)
+
+    async def _keep(self, name: str) -> None:
+        for start in range(MAX_STARTS):
+            with (self._logs / f"{name}.log").open("ab") as log:
+                child = await asyncio.create_subprocess_exec(
+                    sys.executable, "-m", MODULES[name], *self._commands[name], stdin=asyncio.subprocess.DEVNULL,
+                    stdout=log, stderr=log, preexec_fn=_die_with_parent,
+                )  # fmt: skip
+            self.children[name] = child
+            self._tell("process", name=name, pid=child.pid, start=start + 1)
+            code = await child.wait()
+            self._tell("process_ended", name=name, code=code)
+            await asyncio.sleep(min(0.2 * 2**start, 5))
+        self._tell("process_down", name=name, log=str(self._logs / f"{name}.log"))
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        for child in self.children.values():
+            if child.returncode is None:
+                child.terminate()
+        for child in self.children.values():
+            try:
+                await asyncio.wait_for(child.wait(), 5)
+            except TimeoutError:
+                child.kill()
+                await child.wait()
+
+
+def _die_with_parent() -> None:
+    """Linux: a worker of a developer's kiosk gets SIGTERM when its parent dies, even by SIGKILL."""
+    import ctypes
+    import signal
+
+    pr_set_pdeathsig = 1
+    ctypes.CDLL(None, use_errno=True).prctl(pr_set_pdeathsig, signal.SIGTERM)
+    if os.getppid() == 1:
+        os._exit(1)
