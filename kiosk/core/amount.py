@@ -1,0 +1,110 @@
+"""The amount in an utterance, or the reason why it has none. The only way from words to money.
+
+No guess is made here: whatever is vague, said in two ways, taken back or malformed has no amount, and the flow asks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kiosk.core import amount_en, amount_zh
+from kiosk.core.amount_mention import Folded, Kind, Mention
+from kiosk.events import Span
+from kiosk.values import DEFAULT_CURRENCY, Lang
+
+#: characters of one utterance; nobody says more before the endpointer cuts
+LONGEST = 2000
+
+
+@dataclass(frozen=True)
+class Amount:
+    """An exact amount: `minor` in hundredths (fen, pence), `span` of its words in the text.
+
+    `flags` ask for a confirmation in so many words: `approximate` (三千左右), `ambiguous` (twelve fifty), `currency`
+    (a currency was named that is not the kiosk's). `currency` is the ISO code when one was named.
+    """
+
+    minor: int
+    span: Span
+    flags: tuple[str, ...] = ()
+    currency: str = ""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """`amount`, or None and `why`; `spans` are the words that were weighed, in the original text.
+
+    `why` is empty with an amount, else one of: `no number`, `not money`, `vague`, `everything`, `several`, `taken back`,
+    `notes only`, `unreadable`, `too long`.
+    """
+
+    amount: Amount | None
+    why: str = ""
+    spans: tuple[Span, ...] = ()
+
+
+def read(text: str, lang: Lang, currency: str = DEFAULT_CURRENCY) -> Amount | None:
+    """The one amount that `text` asks for, or None. `currency` is the kiosk's own."""
+    return reading(text, lang, currency).amount
+
+
+def reading(text: str, lang: Lang, currency: str = DEFAULT_CURRENCY) -> Reading:
+    """`read` with the reason. Takes time in proportion to the text's length, which is at most `LONGEST`."""
+    if len(text) > LONGEST:
+        return Reading(None, "too long")
+    words = amount_zh if lang == "zh" else amount_en
+    folded = words.fold(text)
+    found = words.mentions(folded.text)
+    money = [m for m in found if m.kind is not Kind.NOT_MONEY]
+    spans = tuple(folded.original(m.start, m.end) for m in money)
+    if words.everything(folded.text):
+        return Reading(None, "everything", spans)
+    if not money:
+        return Reading(None, "not money" if found else "no number")
+    if words.retracted(folded.text[money[-1].end :]):
+        return Reading(None, "taken back", spans)
+
+    kept: list[Mention] = []
+    for i, m in enumerate(money):
+        if i:
+            gap = folded.text[money[i - 1].end : m.start]
+            if words.corrects(gap, folded.text[m.end :]):
+                wrong = kept[-1].minor
+                kept = [k for k in kept[:-1] if k.minor != wrong]
+            elif words.ranges(gap) and m.kind is not Kind.DENOMINATION:
+                return Reading(None, "vague", spans)
+            elif not gap.strip(" -") and not (m.kind is kept[-1].kind is Kind.NOTES):
+                return Reading(None, "unreadable", spans)
+        kept.append(m)
+    return _settle(kept, folded, spans, currency)
+
+
+def _settle(kept: list[Mention], folded: Folded, spans: tuple[Span, ...], currency: str) -> Reading:
+    """One amount of the mentions that still stand."""
+    for kind, why in ((Kind.UNREADABLE, "unreadable"), (Kind.VAGUE, "vague")):
+        if any(m.kind is kind for m in kept):
+            return Reading(None, why, spans)
+    if kept[-1].kind is Kind.NEGATED:
+        # 「六百，不是五百」 sounds like 「六百，不是，五百」
+        return Reading(None, "taken back" if len(kept) == 1 else "several", spans)
+    notes = [m for m in kept if m.kind is Kind.NOTES]
+    said = [m for m in kept if m.kind is Kind.VALUE]
+    if not notes and not said:
+        return Reading(None, "notes only", spans)
+    totals = {m.minor for m in said}
+    if notes:
+        totals.add(sum(m.minor or 0 for m in notes))
+    if len(totals) != 1:
+        return Reading(None, "several", spans)
+    used = said or notes
+    (minor,) = totals
+    assert minor is not None, "exact mentions carry their value"
+    flags = list(dict.fromkeys(flag for m in used for flag in m.flags))
+    named = {m.currency for m in used if m.currency}
+    if len(named) > 1:
+        return Reading(None, "several", spans)
+    if named - {currency}:
+        flags.append("currency")
+    shown = tuple(folded.original(m.start, m.end) for m in (used if used is notes else used[-1:]))
+    span = (shown[0][0], shown[-1][1])
+    return Reading(Amount(minor, span, tuple(flags), next(iter(named), "")), "", shown)
