@@ -69,9 +69,7 @@ class PictureCamera:
             return [self._path]
         files = sorted(p for p in self._path.iterdir() if p.suffix.lower() in _SUFFIXES)
         if not files:
-            raise OperatorError(
-                "no picture in this folder", where=str(self._path), remedy="Put jpeg or png files there."
-            )
+            raise OperatorError("holds no picture", where=str(self._path), remedy="Put jpeg or png files there.")
         return files
 
 

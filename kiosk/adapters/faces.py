@@ -26,8 +26,9 @@ _LEAST = 20
 #: that fills the picture is found twice.
 _SQUARE = (320, 320)
 _CERTAIN = 0.6
-#: A face less than half as wide as the largest stands well behind the customer: a queue is not a second customer.
-_NEAR = 0.5
+#: A face less than 0.4 times as wide as the largest stands more than 2.5 times as far away: that is the queue, not
+#: somebody beside the customer.
+_NEAR = 0.4
 
 
 @dataclass(frozen=True)
