@@ -69,7 +69,7 @@ def encode(protocol: str, hex_: tuple[str, ...], side: str | None, as_json: bool
         wanted = [i.fields for i in items] if whole else [data]
     for want in wanted:
         try:
-            raw = codec.wrap(want, side or "host") if isinstance(want, bytes) else codec.encode(want)  # type: ignore[arg-type]
+            raw = codec.wrap(want, side or "host") if isinstance(want, bytes) else codec.encode(want)
         except ValueError as e:
             _print({"ok": False, "fields": {}, "error": str(e), "hex": ""}, as_json)
             continue

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import select
 import termios
 from pathlib import Path
 
@@ -69,19 +70,22 @@ class Line:
         Raises:
             LineLost: the line hung up.
         """
-        try:
-            await asyncio.wait_for(self._readable.wait(), timeout)
-        except TimeoutError:
-            return b""
-        fd = self._fd()
-        try:
-            data = os.read(fd, 4096)
-        except BlockingIOError:
+        now = asyncio.get_running_loop().time
+        end = None if timeout is None else now() + timeout
+        # A tty without bytes and a tty that hung up both read as nothing, so readiness is asked for before each read.
+        while not select.select([self._fd()], [], [], 0)[0]:
             self._readable.clear()
-            return b""
+            left = None if end is None else end - now()
+            if left is not None and left <= 0:
+                return b""
+            try:
+                await asyncio.wait_for(self._readable.wait(), left)
+            except TimeoutError:
+                return b""
+        try:
+            data = os.read(self._fd(), 4096)
         except OSError as e:
             raise self._lost(e) from e
-        self._readable.clear()  # what stays behind makes the descriptor readable again
         if not data:
             raise self._lost("end of file")
         log.debug("%s < %s", self.path, data.hex(" "))

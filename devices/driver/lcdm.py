@@ -19,9 +19,7 @@ from devices.transport import Line, LineLost
 
 log = logging.getLogger("devices.lcdm")
 
-STATUS, ROM = 0x46, 0x47
-#: seconds between attempts to open a port that is gone
-REOPEN = 0.5
+STATUS = 0x46
 
 
 @dataclass(frozen=True)
@@ -49,6 +47,16 @@ def denominate(minor: int, values: Mapping[str, int], stock: Mapping[str, int]) 
     return {u: n for u, n in best.items() if n} if best and sum(best.values()) else None
 
 
+def _health(news: Replied | NotTaken | NoAnswer) -> Health:
+    if not isinstance(news, Replied) or "sensors" not in news.fields:
+        return Health(False, "no usable answer to STATUS")
+    error, sensors = str(news.fields["error"]), news.fields["sensors"]
+    assert isinstance(sensors, list)
+    blocked = bool(sensors[0] & 0x3F)  # bits 0 to 5 of SENSOR0 are the path's
+    words = "a note is in the path" if blocked and error == "30" else str(news.fields["words"])
+    return Health(error in ("30", "31") and not blocked, words, error, tuple(sensors))
+
+
 def wire(counts: Mapping[str, int]) -> bytes:
     """The command that pays `counts` (unit → notes): 45, 55 or 56.
 
@@ -71,30 +79,23 @@ class CashDispenser:
         self.timing = timing or Timing()
         self._link = Link(self.timing)
 
-    async def reopen(self) -> None:
-        """Wait until the port is there again (by its path), for ever."""
-        while not self.line.is_open:
-            try:
-                self.line.open()
-                self._link = Link(self.timing)
-                log.info("%s is back", self.line.path)
-            except OperatorError as e:
-                log.debug("%s", e)
-                await asyncio.sleep(REOPEN)
-
     async def status(self) -> Health:
-        """Ask for error byte and sensors; moves nothing."""
-        try:
-            news = await self._exchange(command(STATUS))
-        except LineLost as e:
-            return Health(False, str(e))
-        if not isinstance(news, Replied) or "sensors" not in news.fields:
-            return Health(False, "no usable answer to STATUS")
-        error, sensors = str(news.fields["error"]), news.fields["sensors"]
-        assert isinstance(sensors, list)
-        ok = error in ("30", "31") and not sensors[0] & 0x3F  # bits 0-5 of SENSOR0: something is in the path
-        words = str(news.fields["words"]) if error != "30" or ok else "a note is in the path"
-        return Health(ok, words, error, tuple(sensors))
+        """Ask for error byte and sensors; moves nothing. A line that was lost is opened again by its path."""
+        for attempt in (1, 2):
+            try:
+                if not self.line.is_open:
+                    self.line.open()
+                    self._link = Link(self.timing)
+                news = await self._exchange(command(STATUS))
+            except OperatorError as e:
+                return Health(False, str(e))
+            except LineLost as e:
+                if attempt == 2:
+                    return Health(False, str(e))
+                log.warning("%s", e)
+                continue
+            return _health(news)
+        raise AssertionError("unreachable")
 
     async def dispense(self, counts: Mapping[str, int], taken: Callable[[], Awaitable[None]] | None = None) -> Booking:
         """Pay `counts` (unit → notes) at once; `taken` is awaited when the device has acknowledged the command.
@@ -155,11 +156,8 @@ class CashDispenser:
         Raises:
             LineLost: before anything was sent, or in the middle of it.
         """
-        while (wait := self._link.quiet_until - _now()) > 0 or self.line.is_open:
-            data = await self.line.read(max(0.0, wait))
+        while data := await self.line.read(max(0.0, self._link.quiet_until - _now())):
             await self._do(self._link.feed(data, _now()), None, strays)
-            if not data:
-                break
         news = await self._do(self._link.start(raw, _now()), taken, strays)
         while news is None:
             deadline = self._link.deadline

@@ -207,7 +207,9 @@ class Link:
         return [Note("NCK to a moving command: listening before it is sent again")]
 
     def _reply(self, item: Frame, now: float) -> list[Act]:
-        self.quiet_until = now + self.timing.quiet
+        if COMMANDS[int(str(item.fields["cmd"]), 16)].moves:
+            # The next dispense's answer looks the same, so a late repetition must not fall into it.
+            self.quiet_until = now + self.timing.quiet
         acts: list[Act] = [Send(bytes([ACK]))]
         if self.phase is Phase.IDLE:
             if item.raw == self._last_reply:

@@ -1,0 +1,363 @@
+"""The cash side of the service: nonces, tokens, one dispense at a time, and the journal around it.
+
+Order of a dispense: id known? → id refused? → token → stock → device answers STATUS → intent synced (the token's
+amount is reserved with it) → the one command → result synced → answer. Whatever breaks in between leaves an open
+entry, which the next start settles, or numbers as a case, before it serves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import logging
+import os
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from devices import token as tokens
+from devices.config import Config
+from devices.driver.lcdm import CashDispenser, Health, denominate
+from devices.journal import Dispense, Journal
+from devices.messages import Completion, Refusal
+from devices.protocol.lcdm_booking import UNITS, lost
+
+log = logging.getLogger("devices.cash")
+
+#: XFS4IoT's storage unit ids
+UNIT_IDS = {"upper": "unit1", "lower": "unit2"}
+NEEDED = ("DISPENSE1", "SESSION", "TERMINAL", "EXPIRES")
+
+
+@dataclass
+class Nonce:
+    """The live command nonce. The first valid token binds to it; `spent` is reserved of that token's amounts."""
+
+    text: str
+    made_at: float
+    token: str = ""
+    spent: dict[str, int] = field(default_factory=dict)
+
+
+class Cash:
+    """All of it needs the event loop; movements are one after the other."""
+
+    def __init__(self, config: Config, journal: Journal, dispenser: CashDispenser) -> None:
+        self.config = config
+        self.journal = journal
+        self.dispenser = dispenser
+        self._lock = asyncio.Lock()
+        self._nonce: Nonce | None = None
+        self._running: dict[str, asyncio.Future[None]] = {}
+
+    async def settle(self) -> None:
+        """At start: no entry stays open. Its answer may still come, or a case gets a number."""
+        if not self.journal.books.known:
+            self.journal.load(self.config.dispenser.counts)
+        for one in list(self.journal.books.dispenses.values()):
+            if not one.open:
+                continue
+            booking = None
+            if one.taken:
+                log.warning("dispense %s is open: listening for its answer", one.id)
+                booking = await self.dispenser.late_reply(one.requested, self.config.dispenser.reply_timeout_s)
+            done = self.journal.result(
+                one.id, booking or lost(one.requested, "the service stopped in the middle of it")
+            )
+            log.warning("dispense %s settled: %s %s", one.id, self.report(done)["outcome"], done.case)
+
+    # --- nonce ---
+
+    def nonce(self) -> str:
+        """The live nonce, or a new one: 128 bits that never come again."""
+        live = self._live()
+        if live is None:
+            live = self._nonce = Nonce(secrets.token_hex(16).upper(), time.monotonic())
+        return live.text
+
+    def clear_nonce(self) -> None:
+        """The nonce dies, and with it the token that is bound to it."""
+        self._nonce = None
+
+    def _live(self) -> Nonce | None:
+        if self._nonce and time.monotonic() - self._nonce.made_at > self.config.nonce_timeout_s:
+            self._nonce = None
+        return self._nonce
+
+    # --- commands ---
+
+    async def status(self) -> tuple[Health, str]:
+        """The device's own words and XFS4IoT's `device` state; while notes move, only the state."""
+        if self._lock.locked():
+            return Health(False, "busy"), "deviceBusy"
+        async with self._lock:
+            health = await self.dispenser.status()
+        return health, "online" if health.ok else "offline" if not health.error else "hardwareError"
+
+    def denominate(self, payload: Mapping[str, Any]) -> dict[str, Any]:
+        """What would be paid.
+
+        Raises:
+            Refusal: these cassettes can not make it.
+        """
+        minor = self._amount(payload.get("request"))
+        return {"result": self._denomination(minor, self._mix(minor))}
+
+    async def dispense(self, payload: Mapping[str, Any]) -> Completion:
+        """Pay once. An id that is known moves nothing and is answered again.
+
+        Raises:
+            Refusal: nothing moved and nothing will.
+        """
+        text = payload.get("token")
+        minor = self._amount(payload.get("denomination"))
+        if not isinstance(text, str) or not text:
+            raise Refusal("authorisationRequired", "a dispense needs a token")
+        id = payload.get("dispenseId") or text[-64:]
+        if not isinstance(id, str) or len(id) > 128 or not id.isprintable():
+            raise Refusal("invalidData", "dispenseId is a printable string of at most 128 characters")
+        async with self._lock:
+            known = self.journal.books.dispenses.get(id)
+            if known is not None:
+                if known.minor != minor:
+                    raise Refusal("invalidData", f"dispense {id} is known with another amount")
+                return self._completion(known)
+            self._may_be_paid(id)
+            token = self._checked(text, minor)
+            counts = self._mix(minor)
+            if self.journal.books.stopped:
+                raise Refusal("deviceNotReady", self.journal.books.stopped)
+            health = await self.dispenser.status()
+            if not health.ok:
+                raise Refusal("deviceNotReady", health.words)
+            self._may_be_paid(id)  # asked about while we waited: then it is refused for ever
+            nonce = self._bind(token, minor)
+            return await self._pay(id, minor, counts, nonce)
+
+    async def _pay(self, id: str, minor: int, counts: dict[str, int], nonce: Nonce) -> Completion:
+        currency = self.config.dispenser.currency
+        ended = self._running[id] = asyncio.get_running_loop().create_future()
+
+        async def taken() -> None:
+            self.journal.taken(id)
+
+        try:
+            nonce.spent[currency] = nonce.spent.get(currency, 0) + minor
+            self.journal.intent(id, minor, currency, counts)
+            try:
+                booking = await self.dispenser.dispense(counts, taken)
+                done = self.journal.result(id, booking)
+            except Exception:
+                # Notes may have moved and it can not be written down. Only a new start, which settles the open entry,
+                # may answer for it.
+                log.critical("dispense %s: open, and this process gives up", id, exc_info=True)
+                os._exit(70)
+        finally:
+            del self._running[id]
+            ended.set_result(None)
+        report = self.report(done)
+        log.info("dispense %s: %s", id, report)
+        nonce.spent[currency] -= max(0, minor - report["presentedMinor"] - report["unknownMinor"])
+        if nonce is self._nonce and nonce.spent[currency] >= nonce.spent.get("total", 0):
+            self.clear_nonce()
+        return self._completion(done)
+
+    async def present_status(self, payload: Mapping[str, Any]) -> Completion:
+        """What became of a dispense. Waits while it runs; an id never heard of is refused from now on, for ever."""
+        books = self.journal.books
+        id = payload.get("dispenseId")
+        if id is None:
+            id = next(reversed(books.dispenses), None)
+            if id is None:
+                return Completion({"presentState": "notPresented"})
+        if not isinstance(id, str) or not id or len(id) > 128:
+            raise Refusal("invalidData", "dispenseId is a string of at most 128 characters")
+        if id in self._running:
+            await self._running[id]
+        one = books.dispenses.get(id)
+        if one is not None:
+            if one.open:
+                raise Refusal("internalError", f"dispense {id} is open and does not run: restart the service")
+            return Completion(self._present(one))
+        if id not in books.tombstones:
+            self.journal.tombstone(id)
+        return Completion({"presentState": "notPresented", "result": _NONE})
+
+    def storage(self) -> dict[str, Any]:
+        """Storage.GetStorage: the books, per unit."""
+        books, dispenser = self.journal.books, self.config.dispenser
+        units = {}
+        for index, unit in enumerate(UNITS, 1):
+            note = self._note(unit)
+            out = {kind: {note: {"fit": n[unit]}} for kind, n in books.out.items() if n[unit]}
+            left = books.cassettes[unit]
+            units[UNIT_IDS[unit]] = {
+                "id": f"CST{index}",
+                "positionName": unit,
+                "capacity": 0,
+                "status": "ok",
+                "cash": {
+                    "capabilities": {"types": {"cashOut": True}, "items": {"fit": True}, "cashItems": [note]},
+                    "configuration": {
+                        "types": {"cashOut": True},
+                        "currency": dispenser.currency,
+                        "value": _major(dispenser.values[unit], dispenser.currency),
+                        "cashItems": [note],
+                    },
+                    "status": {
+                        "index": index,
+                        "initial": {note: {"fit": books.loaded[unit]}},
+                        "out": out,
+                        "accuracy": "inaccurate" if books.stopped or books.out["unknown"][unit] else "accurateSet",
+                        "replenishmentStatus": "empty" if left <= 0 else "low" if unit in books.unusable else "ok",
+                    },
+                },
+            }
+        return {"storage": units}
+
+    # --- checks ---
+
+    def _may_be_paid(self, id: str) -> None:
+        if id in self.journal.books.tombstones:
+            raise Refusal("sequenceError", f"dispense {id} was asked about before it came: it is refused for ever")
+
+    def _checked(self, text: str, minor: int) -> tokens.Token:
+        """Shape, HMAC, nonce, same token, terminal, expiry, currency and what is left of it.
+
+        Raises:
+            Refusal: with the code of the first check that fails.
+        """
+        currency, nonce = self.config.dispenser.currency, self._live()
+        try:
+            shape = tokens.parse(text)
+            if missing := [key for key in NEEDED if key not in shape.pairs]:
+                raise tokens.TokenError("invalidTokenKeyNoValue", f"{missing[0]} is missing")
+            key = tokens.session_key(self.config.pairing_key, shape.pairs["SESSION"])
+            token = tokens.verify(text, key, nonce.text if nonce else None)
+        except tokens.TokenError as e:
+            raise Refusal(e.code, str(e)) from e
+        assert nonce is not None
+        if nonce.token and not hmac.compare_digest(nonce.token, token.hmac):
+            raise Refusal("invalidToken", "another token has used this nonce")
+        if not hmac.compare_digest(token.pairs["TERMINAL"].encode(), self.config.terminal.encode()):
+            raise Refusal("invalidToken", "the token is for another terminal")
+        if not token.pairs["EXPIRES"].isdigit() or time.time() >= int(token.pairs["EXPIRES"]):
+            raise Refusal("invalidToken", "the token has expired")
+        if nonce.spent.get(currency, 0) + minor > token.amounts.get(currency, 0):
+            raise Refusal("invalidToken", "more than the token allows")
+        return token
+
+    def _bind(self, token: tokens.Token, minor: int) -> Nonce:
+        """Check again after the waiting (nothing may have changed the nonce), and tie the token to it."""
+        self._checked(token.text, minor)
+        assert self._nonce is not None
+        self._nonce.token = token.hmac
+        self._nonce.spent["total"] = token.amounts[self.config.dispenser.currency]
+        return self._nonce
+
+    def _amount(self, request: Any) -> int:
+        """Minor units of a DenominateRequest with one currency."""
+        try:
+            currencies = request["denomination"]["service"]["currencies"]
+            ((currency, number),) = currencies.items()
+            amount = Decimal(number)
+        except (KeyError, TypeError, ValueError, AttributeError, InvalidOperation):
+            raise Refusal("invalidData", "denomination.service.currencies must name one currency and amount") from None
+        if currency != self.config.dispenser.currency:
+            raise Refusal("commandErrorCode", f"there is no {currency} in the cassettes", "invalidCurrency")
+        if not amount.is_finite() or amount <= 0 or amount > 10**9:
+            raise Refusal("commandErrorCode", f"{amount} can not be paid", "invalidDenomination")
+        minor = amount.scaleb(tokens.EXPONENTS[currency])
+        if minor != minor.to_integral_value():
+            raise Refusal("commandErrorCode", f"{amount} can not be paid", "invalidDenomination")
+        return int(minor)
+
+    def _mix(self, minor: int) -> dict[str, int]:
+        books = self.journal.books
+        stock = {u: 0 if u in books.unusable else max(0, books.cassettes[u]) for u in UNITS}
+        counts = denominate(minor, self.config.dispenser.values, stock)
+        if counts is None:
+            raise Refusal("commandErrorCode", "these cassettes can not make this amount", "notDispensable")
+        return counts
+
+    # --- reports ---
+
+    def report(self, one: Dispense) -> dict[str, Any]:
+        """Our own plain words about a dispense that has ended."""
+        assert one.counts is not None
+        values = self.config.dispenser.values
+        presented = sum(c.presented * values[u] for u, c in one.counts.items())
+        unknown = sum(c.unknown * values[u] for u, c in one.counts.items())
+        outcome = "paid" if presented >= one.minor else "partial" if presented else "none"
+        return {
+            "outcome": "unknown" if unknown else outcome,
+            "requestedMinor": one.minor,
+            "presentedMinor": presented,
+            "presentedNotes": sum(c.presented for c in one.counts.values()),
+            "rejectedNotes": sum(c.rejected for c in one.counts.values()),
+            "unknownNotes": sum(c.unknown for c in one.counts.values()),
+            "unknownMinor": unknown,
+            "case": one.case,
+            "words": one.words,
+        }
+
+    def _completion(self, one: Dispense) -> Completion:
+        if one.open:
+            raise Refusal("internalError", f"dispense {one.id} is open and does not run: restart the service")
+        report = self.report(one)
+        payload = self._present(one) | {
+            "bunches": "1" if report["presentedNotes"] else "0",
+            "storage": self._moved(one),
+        }
+        if report["outcome"] == "paid":
+            return Completion(payload)
+        if report["outcome"] == "unknown":
+            return Completion(payload, "hardwareError", one.words)
+        return Completion(payload | {"errorCode": "cashUnitError"}, "commandErrorCode", one.words)
+
+    def _present(self, one: Dispense) -> dict[str, Any]:
+        report = self.report(one)
+        state = {"unknown": "unknown", "none": "notPresented"}.get(report["outcome"], "presented")
+        assert one.counts is not None
+        given = {u: c.presented for u, c in one.counts.items()}
+        denomination = self._denomination(report["presentedMinor"], given)
+        return {"presentState": state, "denomination": denomination, "result": report}
+
+    def _denomination(self, minor: int, counts: Mapping[str, int]) -> dict[str, Any]:
+        currency = self.config.dispenser.currency
+        values = {UNIT_IDS[u]: n for u, n in counts.items() if n}
+        return {"currencies": {currency: _major(minor, currency)}, "values": values}
+
+    def _moved(self, one: Dispense) -> dict[str, Any]:
+        assert one.counts is not None
+        out: dict[str, Any] = {}
+        for unit, c in one.counts.items():
+            kinds = {"presented": c.presented, "rejected": c.rejected, "unknown": c.unknown}
+            out[UNIT_IDS[unit]] = {k: {self._note(unit): {"fit": n}} for k, n in kinds.items() if n}
+        return {"out": {unit: kinds for unit, kinds in out.items() if kinds}}
+
+    def _note(self, unit: str) -> str:
+        currency = self.config.dispenser.currency
+        return f"type{_major(self.config.dispenser.values[unit], currency)}{currency}1".replace(".", "")
+
+
+_NONE = {
+    "outcome": "none",
+    "requestedMinor": 0,
+    "presentedMinor": 0,
+    "presentedNotes": 0,
+    "rejectedNotes": 0,
+    "unknownNotes": 0,
+    "unknownMinor": 0,
+    "case": "",
+    "words": "never heard of",
+}
+
+
+def _major(minor: int, currency: str) -> int | float:
+    """A JSON number in main units."""
+    whole, rest = divmod(minor, 10 ** tokens.EXPONENTS[currency])
+    return whole if not rest else float(Decimal(minor).scaleb(-tokens.EXPONENTS[currency]))
