@@ -216,7 +216,8 @@ class Close:
 
 
 Effect = (
-    Say | Hear | VerifyFace | KeepVoice | CallBank | Denominate | Dispense | AskDispenser | PrintReceipt | OpenCase | Close
+    Say | Hear | VerifyFace | KeepVoice | CallBank | Denominate | Dispense | AskDispenser
+    | PrintReceipt | OpenCase | Close
 )  # fmt: skip
 
 
@@ -312,7 +313,8 @@ class Nothing:
 
 @dataclass(frozen=True)
 class Enrol:
-    """To speech: the last utterance's voice becomes the key. To vision: `picture` (a path) becomes `person`'s template."""
+    """To speech: the last utterance's voice becomes the key. To vision: the `picture` (a path) becomes `person`'s
+    template."""
 
     id: str
     person: str = ""

@@ -1,4 +1,4 @@
-"""The smallest words of the house: money, languages, errors. Everything may import this file; it imports nothing of ours."""
+"""The smallest words of the house: money, languages, errors. All may import this file; it imports nothing of ours."""
 
 from __future__ import annotations
 

@@ -12,9 +12,10 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from kiosk.adapters.bank_map import VERBS, BankMap
 from kiosk.adapters.yamlfile import Node, load
 from kiosk.core.engine import outcomes_of
-from kiosk.core.flow import HOLDS, REFUSALS, VERIFIES, Flow, House, Kind, Slot, Step, Verb
+from kiosk.core.flow import ADVICES, HOLDS, REFUSALS, VERIFIES, Flow, House, Kind, Slot, Step, Verb
 from kiosk.core.intents import SLOT_TYPES
 from kiosk.core.prove import prove
 from kiosk.values import EXPONENTS, LANGS, Lang, OperatorError
@@ -59,7 +60,9 @@ def inspect(folder: Path, verbs: dict[str, Verb]) -> tuple[House, list[Finding]]
     """The house and everything that `kiosk check` has to say about it."""
     files = sorted(folder.glob("*/flow.yaml"))
     if not files:
-        raise OperatorError("no flow.yaml in any folder", where=str(folder), remedy="Name the folder that holds the flows.")
+        raise OperatorError(
+            "no flow.yaml in any folder", where=str(folder), remedy="Name the folder that holds the flows."
+        )
     findings: list[Finding] = []
     flows: dict[str, Flow] = {}
     for file in files:
@@ -71,7 +74,9 @@ def inspect(folder: Path, verbs: dict[str, Verb]) -> tuple[House, list[Finding]]
             findings.append(Finding(f"{name}.yaml" if name else e.where, line, e.what, e.remedy))
             continue
         if flow.intent in flows:
-            findings.append(Finding(flow.file, 1, f"intent `{flow.intent}` is {flows[flow.intent].name}'s already", "Rename it."))
+            findings.append(
+                Finding(flow.file, 1, f"intent `{flow.intent}` is {flows[flow.intent].name}'s already", "Rename it.")
+            )
         flows[flow.intent] = flow
     house = House(flows, {lang: _prompts(folder / COMMON, lang) for lang in LANGS}, verbs)
     for flow in flows.values():
@@ -96,7 +101,9 @@ def _flow(file: Path) -> Flow:
     for k, step in steps.items():
         for outcome, target in step.on.items():
             if target not in steps:
-                raise _nearest(steps_node.node(k), f"`{outcome}` leads to `{target}`, which is no step", target, list(steps))
+                raise _nearest(
+                    steps_node.node(k), f"`{outcome}` leads to `{target}`, which is no step", target, list(steps)
+                )
     start = node.text("start")
     if start not in steps:
         raise _nearest(node, f"`start` is `{start}`, which is no step", start, list(steps))
@@ -158,7 +165,9 @@ def _step(node: Node, name: str, slots: dict[str, Slot]) -> Step:
     if len(kinds) != 1:
         raise node.wrong(f"step `{name}` must do exactly one thing", f"One of: {', '.join(Kind)}.")
     kind = kinds[0]
-    node.only((kind, *_STEP_KEYS, *(f"{_ON}{o}" for o in ("timeout", "cancel", "no_match", "other_voice", "no", "error"))))
+    node.only(
+        (kind, *_STEP_KEYS, *(f"{_ON}{o}" for o in ("timeout", "cancel", "no_match", "other_voice", "no", "error")))
+    )
     on = {k: str(v) for k, v in node.node("on", optional=True).items()}
     on |= {k.removeprefix(_ON): str(v) for k, v in node.items() if k.startswith(_ON)}
     if "then" in node:
@@ -209,17 +218,27 @@ def _problems(flow: Flow, house: House) -> list[Finding]:
         if step.kind is Kind.CALL:
             verb = house.verbs[step.what]
             if set(step.fields) != set(verb.fields):
-                find(step.line, f"`{step.what}` wants the fields {', '.join(verb.fields)}", "Name exactly these under `with`.")
+                find(
+                    step.line,
+                    f"`{step.what}` wants the fields {', '.join(verb.fields)}",
+                    "Name exactly these under `with`.",
+                )
             if step.what == HOLDS and "amount" not in step.fields:
                 find(step.line, "a hold without an amount", "Give it `amount`.")
         wanted = set(outcomes_of(house, step))
         for missing in sorted(wanted - set(step.on)):
             find(step.line, f"step `{step.name}` has no way for `{missing}`", f"Write where `{missing}` leads.")
         for extra in sorted(set(step.on) - wanted):
-            find(step.line, f"step `{step.name}` cannot have the outcome `{extra}`", f"It has: {', '.join(sorted(wanted)) or 'none'}.")
+            find(
+                step.line,
+                f"step `{step.name}` cannot have the outcome `{extra}`",
+                f"It has: {', '.join(sorted(wanted)) or 'none'}.",
+            )
     findings += _words(flow, house)
     if not findings:
-        findings += [Finding(flow.file, p.line, f"step `{p.step}`: {p.rule}", p.remedy, p.path) for p in prove(flow, house)]
+        findings += [
+            Finding(flow.file, p.line, f"step `{p.step}`: {p.rule}", p.remedy, p.path) for p in prove(flow, house)
+        ]
     return findings
 
 
@@ -238,7 +257,9 @@ def _words(flow: Flow, house: House) -> list[Finding]:
         for prompt, line in named.items():
             if prompt not in flow.prompts[lang] and prompt not in house.prompts[lang]:
                 findings.append(
-                    Finding(flow.file, line, f"prompt `{prompt}` has no {lang} text", f"Write it in prompts.{lang}.yaml.")
+                    Finding(
+                        flow.file, line, f"prompt `{prompt}` has no {lang} text", f"Write it in prompts.{lang}.yaml."
+                    )
                 )
         file = str(Path(flow.file).parent / f"prompts.{lang}.yaml")
         place = load(Path(file))
@@ -247,12 +268,16 @@ def _words(flow: Flow, house: House) -> list[Finding]:
             findings += [Finding(file, i, f"prompt `{prompt}`: {why}", remedy) for why, remedy in too_long(text, lang)]
             for var in _FIELD.findall(text):
                 if var not in known:
-                    findings.append(Finding(file, i, f"prompt `{prompt}` names `{var}`, which nothing gives", "Mend the name."))
+                    findings.append(
+                        Finding(file, i, f"prompt `{prompt}` names `{var}`, which nothing gives", "Mend the name.")
+                    )
     for receipt in flow.receipts.values():
         for lines in receipt.values():
             for var in _FIELD.findall(" ".join(lines)):
                 if var not in known:
-                    findings.append(Finding(flow.file, 1, f"a receipt names `{var}`, which nothing gives", "Mend the name."))
+                    findings.append(
+                        Finding(flow.file, 1, f"a receipt names `{var}`, which nothing gives", "Mend the name.")
+                    )
     return findings
 
 
@@ -262,7 +287,9 @@ def too_long(text: str, lang: Lang) -> list[tuple[str, str]]:
     count = len(re.findall(r"\w", bare)) if lang == "zh" else len(re.findall(r"[\w']+", bare))
     limit = MAX_ZH_CHARACTERS if lang == "zh" else MAX_EN_WORDS
     unit = "characters" if lang == "zh" else "words"
-    return [(f"{count} {unit}, more than {limit}", "Say it in fewer words, or in two prompts.")] if count > limit else []
+    return (
+        [(f"{count} {unit}, more than {limit}", "Say it in fewer words, or in two prompts.")] if count > limit else []
+    )
 
 
 def _common(folder: Path, house: House) -> list[Finding]:
@@ -277,3 +304,15 @@ def _common(folder: Path, house: House) -> list[Finding]:
             i = place.at(name)
             findings += [Finding(file, i, f"prompt `{name}`: {why}", remedy) for why, remedy in too_long(text, lang)]
     return findings
+
+
+def verbs_of(bank: BankMap) -> dict[str, Verb]:
+    """The bank's verbs as flows see them. An advice is repeated until it is acknowledged, so a flow is told `queued`
+    instead of `unknown` and goes on."""
+    found: dict[str, Verb] = {}
+    for name in bank.verbs:
+        verb = VERBS[name]
+        outcomes = ("ok", "queued") if name in ADVICES else (*verb.outcomes, "unknown")
+        facts = tuple(sorted({f for given in verb.outcomes.values() for f in given}))
+        found[name] = Verb(name, tuple(verb.fields), outcomes, facts)
+    return found

@@ -23,8 +23,8 @@ CREATE TABLE IF NOT EXISTS entry (
     seq INTEGER PRIMARY KEY CHECK (seq > 0), session TEXT NOT NULL, at_utc TEXT NOT NULL,
     kind TEXT NOT NULL, body TEXT NOT NULL, hash BLOB NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
-CREATE TRIGGER IF NOT EXISTS no_update BEFORE UPDATE ON entry BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
-CREATE TRIGGER IF NOT EXISTS no_delete BEFORE DELETE ON entry BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
+CREATE TRIGGER IF NOT EXISTS no_update BEFORE UPDATE ON entry BEGIN SELECT RAISE(ABORT, 'append-only'); END;
+CREATE TRIGGER IF NOT EXISTS no_delete BEFORE DELETE ON entry BEGIN SELECT RAISE(ABORT, 'append-only'); END;
 """
 
 
@@ -53,9 +53,11 @@ class Journal:
             row = self._db.execute("SELECT value FROM about WHERE name = 'name'").fetchone()
             last = self._db.execute("SELECT seq, hash FROM entry ORDER BY seq DESC LIMIT 1").fetchone()
         except apsw.Error as e:
-            raise OperatorError(f"is no sound journal: {e}", where=str(file), remedy="Keep it, and call the operator.") from e
+            raise OperatorError(f"is no sound journal: {e}", where=str(file), remedy="Keep it, call help.") from e
         if row is None:
-            raise OperatorError("is a database but no journal", where=str(file), remedy="Name the kiosk's journal file.")
+            raise OperatorError(
+                "is a database but no journal", where=str(file), remedy="Name the kiosk's journal file."
+            )
         self.name: str = row[0]
         self._seq, self._hash = (last[0], last[1]) if last else (0, _genesis(self.name))
 

@@ -118,8 +118,14 @@ def _bounded(file: Path, value: Any, depth: int) -> None:
     if depth > MAX_DEPTH:
         raise OperatorError("is nested too deeply", where=f"{file}:{line}", remedy=f"At most {MAX_DEPTH} levels.")
     if value.anchor.value is not None:
-        raise OperatorError(f"anchor &{value.anchor.value} is not allowed", where=f"{file}:{line}", remedy="Write it out.")
-    if value.tag is not None and value.tag.value is not None and not str(value.tag.value).startswith("tag:yaml.org,2002:"):
+        raise OperatorError(
+            f"anchor &{value.anchor.value} is not allowed", where=f"{file}:{line}", remedy="Write it out."
+        )
+    if (
+        value.tag is not None
+        and value.tag.value is not None
+        and not str(value.tag.value).startswith("tag:yaml.org,2002:")
+    ):
         raise OperatorError(f"tag {value.tag.value} is not allowed", where=f"{file}:{line}", remedy="Remove it.")
     for item in value.values() if isinstance(value, CommentedMap) else value:
         _bounded(file, item, depth + 1)

@@ -60,9 +60,6 @@ class _Lazy(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(n, h + (" (later)" if n in LATER else "")) for n, h in COMMANDS.items()])
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
-        return super().resolve_command(ctx, args)
-
 
 def _later(name: str) -> click.Command:
     @click.command(name, context_settings={"ignore_unknown_options": True}, add_help_option=False)

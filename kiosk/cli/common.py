@@ -1,4 +1,4 @@
-"""What every command shares: one JSON object a line on stdout, and batches read from a file with the line in the error."""
+"""What every command shares: one JSON object a line on stdout, batches from a file with the line in the error."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import click
 from kiosk.values import OperatorError
 
 #: `@json_option` adds --json to a command
-json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object a line on stdout; logs go to stderr.")
+json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object a line on stdout; logs to stderr.")
 #: `@lang_option` adds a required --lang zh|en
 lang_option = click.option("--lang", type=click.Choice(["zh", "en"]), required=True, help="Language of the words.")
 

@@ -69,7 +69,9 @@ def reconcile(legs: Sequence[Leg], bank: Sequence[BankRow], left_machine_minor: 
             reasons.append(f"{leg.session}: {row.open} still held")
     for row in rows.values():
         if row.captured or row.open:
-            reasons.append(f"bank key {row.key}: {row.captured} taken, {row.open} held, and the journal knows nothing of it")
+            reasons.append(
+                f"bank key {row.key}: {row.captured} taken, {row.open} held, and the journal knows nothing of it"
+            )
     sure = sum(leg.presented for leg in legs)
     doubt = sum(leg.unknown for leg in legs)
     if not sure <= left_machine_minor <= sure + doubt:

@@ -222,13 +222,16 @@ class _Walk:
             # Words carry no authority: whatever the flow says, no hold without face, voice and this very amount's yes.
             if self.state.gone:
                 return self.go("declined")
-            if not {"face", "voice"} <= set(self.state.verified) or self.money(step.fields["amount"]) != self.state.confirmed:
+            if (
+                not {"face", "voice"} <= set(self.state.verified)
+                or self.money(step.fields["amount"]) != self.state.confirmed
+            ):
                 raise PermissionError(f"step {step.name}: a hold needs face, voice and the confirmed amount")
             self.set(facts={**self.state.facts, "hold_key": f"{self.state.session}.{self.state.seq + 1}"})
         values: dict[str, SlotValue] = {}
         for name, source in step.fields.items():
             value = self.value(source)
-            values[name] = str(value) if type(value) is int else value
+            values[name] = str(value) if isinstance(value, int) else value
         return self.wait(CallBank(self.new_id(), step.what, values, advice=step.what in ADVICES))
 
     def begin_dispense(self, step: Step) -> None:

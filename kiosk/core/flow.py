@@ -1,6 +1,7 @@
 """What a flow is once it is loaded: steps with named outcomes, slots with limits, prompts per language.
 
-A flow is data. This file knows its shape and nothing of YAML, devices or banks; `engine.py` walks it, `prove.py` proves it.
+A flow is data. This file knows its shape and nothing of YAML, devices or banks; `engine.py` walks it, `prove.py`
+proves it.
 """
 
 from __future__ import annotations

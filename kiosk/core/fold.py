@@ -72,10 +72,8 @@ def steps(house: House, entries: Iterable[Entry]) -> Iterator[tuple[Entry, Event
 
 def fold(house: House, entries: Iterable[Entry]) -> State | None:
     """The state that a session is in after its entries."""
-    state = None
-    for _, _, state, _ in steps(house, entries):
-        pass
-    return state
+    states = [state for _, _, state, _ in steps(house, entries)]
+    return states[-1] if states else None
 
 
 @dataclass(frozen=True)
@@ -94,12 +92,15 @@ class Leg:
     #: advices sent that the bank has not acknowledged yet: (effect id, the effect)
     pending: tuple[CallBank, ...] = ()
     dispenses: int = 0
+    #: notes: presented, rejected, unknown
+    notes: tuple[int, int, int] = (0, 0, 0)
 
 
 def leg(session: str, entries: Iterable[Entry]) -> Leg:
     """Fold one session's entries into what it did with money."""
     open_: dict[str, Effect] = {}
     sums = {"authorised": 0, "presented": 0, "unknown": 0, "captured": 0, "released": 0, "dispenses": 0}
+    notes = {"presented_notes": 0, "rejected_notes": 0, "unknown_notes": 0}
     key, currency, cases, pending = "", "CNY", list[int](), dict[str, CallBank]()
 
     def settled(call: CallBank) -> None:
@@ -140,4 +141,8 @@ def leg(session: str, entries: Iterable[Entry]) -> Leg:
             value = event.facts.get(fact)
             if isinstance(value, Money):
                 sums[name] += value.minor
-    return Leg(session, key, currency, cases=tuple(cases), pending=tuple(pending.values()), **sums)
+        for name in notes:
+            count = event.facts.get(name)
+            notes[name] += count if type(count) is int else 0
+    p, r, u = notes.values()
+    return Leg(session, key, currency, cases=tuple(cases), pending=tuple(pending.values()), notes=(p, r, u), **sums)

@@ -1,7 +1,7 @@
-"""No authority from words (DESIGN 4.6): an amount counts only if the amount reader finds it in the customer's own words.
+"""No authority from words (DESIGN 4.6): an amount counts only if the amount reader finds it in what the customer said.
 
-Whatever a model says, the money that enters a flow is computed here from the transcript. What goes to the journal is cut
-down to those words: a transcript may hold a card number or a PIN that someone said aloud, so it is not kept.
+Whatever a model says, the money that enters a flow is computed here from the transcript. What goes to the journal is
+cut down to those words: a transcript may hold a card number or a PIN that someone said aloud, so it is not kept.
 """
 
 from __future__ import annotations

@@ -62,7 +62,9 @@ def prove(flow: Flow, house: House) -> list[Problem]:
     for cycle_step in _silent_loop(flow):
         step = flow.steps[cycle_step]
         rule = "a loop in which nobody is asked has no bound"
-        found[cycle_step, rule] = Problem(cycle_step, step.line, rule, "Let one of its steps ask, or lead it to an end.")
+        found[cycle_step, rule] = Problem(
+            cycle_step, step.line, rule, "Let one of its steps ask, or lead it to an end."
+        )
     return sorted(found.values(), key=lambda p: (p.line, p.rule))
 
 
@@ -77,9 +79,13 @@ def _before(step: Step, f: Facts) -> list[tuple[str, str]]:
         broken.append((f"{missing[0]} has no value yet", "Ask for it, or call what gives it, before this step."))
     if step.kind is Kind.CALL and step.what == HOLDS and not f.gone:
         if not {"face", "voice"} <= f.verified:
-            broken.append(("a hold before face and voice are verified", "Put `verify: face` and `verify: voice` before it."))
+            broken.append(
+                ("a hold before face and voice are verified", "Put `verify: face` and `verify: voice` before it.")
+            )
         if not f.confirmed:
-            broken.append(("a hold over an amount that was not confirmed", "Put `confirm` between the amount and the hold."))
+            broken.append(
+                ("a hold over an amount that was not confirmed", "Put `confirm` between the amount and the hold.")
+            )
         if f.hold in ("open", "doubtful"):
             broken.append(("a second hold while one is open", "Capture or release the first one before."))
         if f.cash not in ("none", "nothing"):
@@ -99,7 +105,9 @@ def _before(step: Step, f: Facts) -> list[tuple[str, str]]:
         broken.append(("a release although cash moved or may have moved", "Capture what was paid, or open a case."))
     if step.kind is Kind.END:
         if f.hold in ("open", "doubtful") and not f.case:
-            broken.append(("a hold may stay open", f"Capture, {' or '.join(RELEASES)} it, or open a case, before the end."))
+            broken.append(
+                ("a hold may stay open", f"Capture, {' or '.join(RELEASES)} it, or open a case, before the end.")
+            )
         if f.cash == "unknown" and not f.case:
             broken.append(("cash in doubt without a case", "Put a `case` step on the way from `dispense: unknown`."))
     return broken
@@ -108,7 +116,13 @@ def _before(step: Step, f: Facts) -> list[tuple[str, str]]:
 def _after(step: Step, f: Facts, outcomes: tuple[str, ...]) -> list[tuple[str, Facts]]:
     """Every outcome that this step can have in this situation, and what is true afterwards."""
     if f.gone:
-        forced = {Kind.ASK: "cancel", Kind.CONFIRM: "cancel", Kind.VERIFY: "error", Kind.PRINT: "error", Kind.DISPENSE: "none"}
+        forced = {
+            Kind.ASK: "cancel",
+            Kind.CONFIRM: "cancel",
+            Kind.VERIFY: "error",
+            Kind.PRINT: "error",
+            Kind.DISPENSE: "none",
+        }
         if step.kind is Kind.CALL and step.what == HOLDS:
             return [("declined", f)]
         if step.kind in forced:
@@ -120,9 +134,7 @@ def _after(step: Step, f: Facts, outcomes: tuple[str, ...]) -> list[tuple[str, F
         if step.kind in (Kind.CALL, Kind.DISPENSE, Kind.CASE):
             # A restart while this was awaited: the same outcomes, but nobody stands there any more.
             ways.append((outcome, replace(after, gone=True)))
-        elif step.kind in (Kind.ASK, Kind.CONFIRM) and outcome == "cancel":
-            ways.append((outcome, replace(after, gone=True)))
-        elif outcome == "error":
+        elif (step.kind in (Kind.ASK, Kind.CONFIRM) and outcome == "cancel") or outcome == "error":
             ways.append((outcome, replace(after, gone=True)))
     return ways
 

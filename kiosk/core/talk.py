@@ -18,9 +18,9 @@
     kiosk: 请取走现金和凭条，再见。
     end: paid
 
-`customer (another voice): …`, `customer (unsure voice): …`, `silence`, `noise` and `restart` may stand for the customer's
-turn; `dispenser 1000.00: partial presented=400.00` gives facts; `dispenser asked 1000.00: …` is the question after a
-lost answer; `case REASON: 7` numbers a case. Everything that the kiosk says must be in the script, word for word.
+`customer (another voice): …`, `customer (unsure voice): …`, `silence`, `noise` and `restart` may stand for the
+customer's turn; `dispenser 1000.00: partial presented=400.00` gives facts; `dispenser asked 1000.00: …` is the question
+after a lost answer; `case REASON: 7` numbers a case. All that the kiosk says must be in the script, word for word.
 """
 
 from __future__ import annotations
@@ -161,7 +161,9 @@ def _answer(line: TalkLine, awaited: Effect | None, state: State, lang: Lang, re
     wanted, outcome_facts = _device(line, awaited)
     if awaited is None or wanted is None or not isinstance(awaited, wanted):
         raise TalkFailed(line.number, f"`{line.who}` is not what comes here: {_describe(awaited)}")
-    amount = getattr(awaited, "amount", None) or (awaited.fields.get("amount") if isinstance(awaited, CallBank) else None)
+    amount = getattr(awaited, "amount", None) or (
+        awaited.fields.get("amount") if isinstance(awaited, CallBank) else None
+    )
     if line.amount is not None and line.amount != amount:
         raise TalkFailed(line.number, f"the amount is {amount.decimal() if isinstance(amount, Money) else 'none'} here")
     outcome, facts = outcome_facts
@@ -179,7 +181,9 @@ _WHO: dict[str, type[Effect]] = {
 }
 
 
-def _device(line: TalkLine, awaited: Effect | None) -> tuple[type[Effect] | None, tuple[str, dict[str, SlotValue | int]]]:
+def _device(
+    line: TalkLine, awaited: Effect | None
+) -> tuple[type[Effect] | None, tuple[str, dict[str, SlotValue | int]]]:
     """Which effect this line answers, with the outcome and the facts it gives."""
     who, (outcome, _, tail) = line.who, line.rest.partition(" ")
     facts: dict[str, SlotValue | int] = {}

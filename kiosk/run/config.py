@@ -1,27 +1,27 @@
 """The kiosk's own settings, from one TOML file that the workers read too (each its own section).
 
-    [kiosk]
-    name = "K01"                 # begins every session's name
-    lang = "zh"
-    state = "state"              # folder of the journal; relative paths start at this file's folder
-    flows = "flows"              # default: the flows that came with the kiosk
-    claimed = "grace"            # whose face is expected (a card reader says so in the field)
-    [bank]
-    profile = "demo"             # folder flows/banks/<profile>
-    url = "http://127.0.0.1:8080"
-    ca = "ca.pem"                # with https: the bank's CA, our certificate and key
-    cert = "kiosk.pem"
-    key = "kiosk.key"
-    [devices]
-    socket = "devices.sock"
-    pairing_key = "pairing.key"
-    terminal = "T0001"
-    [speech]                     # further keys: kiosk.run.speech
-    socket = "speech.sock"
-    [vision]                     # further keys: kiosk.run.vision
-    socket = "vision.sock"
-    [processes]                  # for a developer; systemd starts them in the field
-    speech = ["--config", "kiosk.toml", …]
+[kiosk]
+name = "K01"                 # begins every session's name
+lang = "zh"
+state = "state"              # folder of the journal; relative paths start at this file's folder
+flows = "flows"              # default: the flows that came with the kiosk
+claimed = "grace"            # whose face is expected (a card reader says so in the field)
+[bank]
+profile = "demo"             # folder flows/banks/<profile>
+url = "http://127.0.0.1:8080"
+ca = "ca.pem"                # with https: the bank's CA, our certificate and key
+cert = "kiosk.pem"
+key = "kiosk.key"
+[devices]
+socket = "devices.sock"
+pairing_key = "pairing.key"
+terminal = "T0001"
+[speech]                     # further keys: kiosk.run.speech
+socket = "speech.sock"
+[vision]                     # further keys: kiosk.run.vision
+socket = "vision.sock"
+[processes]                  # for a developer; systemd starts them in the field
+speech = ["--config", "kiosk.toml", …]
 """
 
 from __future__ import annotations
@@ -89,7 +89,9 @@ def read_config(file: Path) -> Config:
     def text(section: str, key: str, default: str | None = None) -> str:
         value = _table(file, data, section).get(key, default)
         if not isinstance(value, str) or not value:
-            raise OperatorError(f"[{section}] {key} is missing or no text", where=str(file), remedy=f'Write {key} = "…".')
+            raise OperatorError(
+                f"[{section}] {key} is missing or no text", where=str(file), remedy=f'Write {key} = "…".'
+            )
         return value
 
     lang = text("kiosk", "lang", "zh")

@@ -12,9 +12,9 @@ import time
 import uuid
 from contextlib import suppress
 
-from kiosk.adapters.bank import BankClient
+from kiosk.adapters.bank import BankClient, Tls
 from kiosk.adapters.bank_map import load_map
-from kiosk.adapters.flowfile import load_house
+from kiosk.adapters.flowfile import load_house, verbs_of
 from kiosk.adapters.journal import Journal
 from kiosk.core.fold import Diverged
 from kiosk.events import Hear, Opened, Said
@@ -42,22 +42,26 @@ def json_tell() -> Tell:
     return tell
 
 
-async def serve(config: Config, tell: Tell, *, text: bool = False, sessions: int = 0) -> None:
+async def serve(
+    config: Config, tell: Tell, *, text: bool = False, sessions: int = 0, settle_only: bool = False
+) -> None:
     """Run the kiosk until it is stopped, or until `sessions` customers were served.
 
     Args:
+        settle_only: end what a power cut left open, drain the advices once, and stop.
         text: typed lines instead of ears; vision, bank and devices stay real.
 
     Raises:
         OperatorError: the settings, flows, bank map or journal are not in order. Nothing was started then.
     """
-    bank_map = load_map(config.bank_profile)
-    house = load_house(config.flows, bank_map.verbs())
+    bank_map = load_map(config.bank_profile / "map.yaml")
+    house = load_house(config.flows, verbs_of(bank_map))
     config.state.mkdir(parents=True, exist_ok=True)
     journal = Journal(config.journal, new_name=f"{config.name}-{uuid.uuid4().hex[:6]}")
-    commands = {n: c for n, c in config.processes.items() if not (text and n == "speech")}
+    idle = {"speech", "vision"} if settle_only else {"speech"} if text else set()
+    commands = {n: c for n, c in config.processes.items() if n not in idle}
     processes = Processes(commands, config.state / "logs", tell)
-    bank = BankClient(bank_map, config.bank_url, **config.bank_tls)
+    bank = BankClient(bank_map, config.bank_url, tls=Tls(**config.bank_tls) if config.bank_tls else None)
     till = Till(config.devices_socket, config.pairing_key, config.terminal)
     speech = Worker("speech", config.speech_socket, speech_event(tell))
     vision = Worker("vision", config.vision_socket, speech_event(tell))
@@ -66,6 +70,8 @@ async def serve(config: Config, tell: Tell, *, text: bool = False, sessions: int
     try:
         await processes.start()
         await _settle(office)
+        if settle_only:
+            return
         draining = asyncio.create_task(_drain(office))
         try:
             for worker in (vision,) if text else (vision, speech):
@@ -158,17 +164,15 @@ def _tell_systemd() -> None:
         feed()
 
 
-def run(config: Config, tell: Tell, *, text: bool = False, sessions: int = 0) -> None:
+def run(config: Config, tell: Tell, *, text: bool = False, sessions: int = 0, settle_only: bool = False) -> None:
     """`serve` in an event loop of its own; SIGTERM and Ctrl-C end it in order."""
     import signal
 
     async def main() -> None:
-        task = asyncio.create_task(serve(config, tell, text=text, sessions=sessions))
+        task = asyncio.create_task(serve(config, tell, text=text, sessions=sessions, settle_only=settle_only))
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, task.cancel)
         with suppress(asyncio.CancelledError):
             await task
 
     asyncio.run(main())
-
-

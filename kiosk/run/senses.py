@@ -169,8 +169,8 @@ class Eyes:
 
 
 async def _forget(worker: Worker, id_: str) -> bool:
-    """True when the worker said that nothing is left. A worker that is gone remembers nothing; one that hangs is dropped,
-    and drops its session itself when the connection ends."""
+    """True when the worker said that nothing is left. A worker that is gone remembers nothing; one that hangs is
+    dropped, and drops its session itself when the connection ends."""
     try:
         await worker.ask(Forget(id_), Forgotten, timeout_s=FORGET_S)
     except Gone:
@@ -194,7 +194,13 @@ def speech_event(tell: Tell) -> Callable[[str, Any], None]:
                 tell("utterance", id=value.id, speech_end_ms=value.speech_end_ms, endpoint_ms=value.endpoint_ms)
             case Turn():
                 tell("understood", **understood_facts(value.understood))
-                tell("voice", id=value.id, outcome=value.voice.value, score=round(value.voice_score, 3), ms=value.voice_ms)
+                tell(
+                    "voice",
+                    id=value.id,
+                    outcome=value.voice.value,
+                    score=round(value.voice_score, 3),
+                    ms=value.voice_ms,
+                )
             case Exception():
                 tell("broken", worker=worker, why=str(value))
             case Heard():

@@ -28,7 +28,6 @@ from kiosk.events import (
     Event,
     Hear,
     KeepVoice,
-    NotHeard,
     OpenCase,
     PrintReceipt,
     Restarted,
@@ -36,7 +35,6 @@ from kiosk.events import (
     Say,
     SlotValue,
     VerifyFace,
-    to_dict,
 )
 from kiosk.run.senses import Ears, Eyes, Tell
 from kiosk.run.till import Till
@@ -168,7 +166,9 @@ class Conversation:
                 office.tell("cassettes", id=effect.id, amount=effect.amount.to_dict(), outcome=done.outcome)
                 return done
             case Dispense() | AskDispenser():
-                office.tell("dispense", id=effect.id, amount=effect.amount.to_dict(), ask=isinstance(effect, AskDispenser))
+                office.tell(
+                    "dispense", id=effect.id, amount=effect.amount.to_dict(), ask=isinstance(effect, AskDispenser)
+                )
                 dispense = isinstance(effect, Dispense)
                 done = await (office.till.dispense(effect) if dispense else office.till.ask(effect))  # type: ignore[arg-type]
                 office.tell("dispensed", id=effect.id, outcome=done.outcome, **_plain(done.facts))
@@ -208,7 +208,13 @@ class Conversation:
         await office.ears.quiet()
         began = time.perf_counter()
         voice, face = await asyncio.gather(office.ears.forget(effect.id), office.eyes.forget(effect.id))
-        office.tell("forgotten", session=self._session, voice=voice, face=face, ms=round((time.perf_counter() - began) * 1000, 1))
+        office.tell(
+            "forgotten",
+            session=self._session,
+            voice=voice,
+            face=face,
+            ms=round((time.perf_counter() - began) * 1000, 1),
+        )
         return Done(effect.id, "ok")
 
 
@@ -218,5 +224,3 @@ def _plain(facts: dict[str, SlotValue | int]) -> dict[str, Any]:
 
 def to_plain(value: Any) -> Any:
     return value.to_dict() if hasattr(value, "to_dict") else value
-
-

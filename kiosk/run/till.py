@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from devices import token
-from devices.client import DeviceClient, DispenseResult
-from devices.errors import DeviceError
+from devices.client import DeviceClient, DeviceRefused, DispenseResult
 from kiosk.events import AskDispenser, Denominate, Dispense, Done, PrintReceipt
 from kiosk.values import Money, OperatorError
 
@@ -48,9 +47,9 @@ class Till:
     async def denominate(self, effect: Denominate) -> Done:
         try:
             payable = await self._with(lambda c: c.denominate(effect.amount.minor, effect.amount.currency))
-        except (OSError, DeviceError):
+        except (OSError, DeviceRefused):
             return Done(effect.id, "error")
-        return Done(effect.id, "ok" if payable else "not_payable")
+        return Done(effect.id, "not_payable" if payable is None else "ok")
 
     async def dispense(self, effect: Dispense) -> Done:
         """Once on the wire. Any doubt about what came back is `lost`: then the device is asked, never told again."""
@@ -58,7 +57,7 @@ class Till:
             return Done(effect.id, "none", _nothing(effect.amount))
         try:
             nonce = await self._with(lambda c: c.nonce())
-        except (OSError, DeviceError):
+        except (OSError, DeviceRefused):
             return Done(effect.id, "lost")
         text = token.make(
             self._key,
@@ -67,8 +66,10 @@ class Till:
             {"SESSION": self._session, "TERMINAL": self._terminal, "EXPIRES": str(int(time.time()) + TOKEN_S)},
         )
         try:
-            result = await self._with(lambda c: c.dispense(effect.id, effect.amount.minor, effect.amount.currency, text))
-        except (OSError, DeviceError):
+            result = await self._with(
+                lambda c: c.dispense(effect.id, effect.amount.minor, effect.amount.currency, text)
+            )
+        except (OSError, DeviceRefused):
             return Done(effect.id, "lost")
         return _done(effect.id, effect.amount, result)
 
@@ -78,7 +79,7 @@ class Till:
         while True:
             try:
                 return _done(effect.id, effect.amount, await self._with(lambda c: c.present_status(effect.id)))
-            except (OSError, DeviceError):
+            except (OSError, DeviceRefused):
                 if asyncio.get_running_loop().time() >= until:
                     zero = Money(0, effect.amount.currency)
                     return Done(effect.id, "unknown", {"presented": zero, "unknown_amount": effect.amount})
@@ -87,9 +88,9 @@ class Till:
     async def print(self, effect: PrintReceipt) -> Done:
         try:
             printed = await self._with(lambda c: c.print_lines(list(effect.lines)))
-        except (OSError, DeviceError):
+        except (OSError, DeviceRefused):
             return Done(effect.id, "error")
-        return Done(effect.id, "ok" if printed else "error")
+        return Done(effect.id, "ok" if printed.ok else "error")
 
     async def close(self) -> None:
         if self._client:

@@ -1,0 +1,190 @@
+"""The founding scene, played: a synthetic customer before a real kiosk, and the books compared at its end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kiosk.demo.customer import Customer, Microphone, Recording
+from kiosk.demo.stage import Stage
+from kiosk.run.transcript import Transcript
+from kiosk.values import Lang
+
+#: what the customer answers, by what the kiosk listens for
+LINES: dict[Lang, dict[str, str]] = {
+    "zh": {"intent": "我要取款", "money": "取一千元", "yes_no": "对"},
+    "en": {"intent": "I would like to withdraw some money", "money": "one thousand yuan please", "yes_no": "yes"},
+}
+#: a person takes a moment before answering
+REACTION_S = 0.35
+#: longer than any step listens
+SILENCE_S = 12.0
+#: a scene that hangs is a failed scene
+LIMIT_S = 240.0
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What goes wrong in a scene, and the ways a session may then safely end."""
+
+    ends: tuple[str, ...]
+    bank: tuple[str, ...] = ()
+    dispenser: str = ""
+    stranger: bool = False
+    other_voice: bool = False
+    power_cut: bool = False
+    explain: str = ""
+
+
+FAULTS: dict[str, Fault] = {
+    "bank-timeout": Fault(
+        ("bank silent",),
+        bank=("authorise:timeout-after-commit:always", "status:timeout-before-commit:always"),
+        explain="the bank holds the money but never answers: the hold must be undone, no cash may move",
+    ),
+    "dispense-jam": Fault(
+        ("paid in part", "in doubt"),
+        dispenser="jam-after=4",
+        explain="the dispenser jams after four notes: only what surely left may be charged",
+    ),
+    "wrong-face": Fault(("face refused",), stranger=True, explain="another person stands before the camera"),
+    "other-voice": Fault(("other voice",), other_voice=True, explain="another person names the amount"),
+    "power-cut": Fault(
+        ("in doubt", "paid", "paid in part", "nothing paid"),
+        dispenser="power-loss-after=4",
+        power_cut=True,
+        explain="the power fails while the dispenser counts",
+    ),
+}
+_GOOD = Fault(("paid",))
+
+
+async def play(
+    lang: Lang,
+    tell: Callable[[dict[str, Any]], None],
+    *,
+    fault: str = "",
+    fast: bool = False,
+    wavs: tuple[Path, ...] = (),
+    noise_db: float = 38.0,
+) -> dict[str, Any]:
+    """Play it; every event goes to `tell`, the answer is the summary object of DESIGN section 6."""
+    plan = FAULTS.get(fault, _GOOD)
+    people = _People(lang, wavs, plan.other_voice)
+    transcript = Transcript(lang)
+    reasons: list[str] = []
+
+    def pass_on(event: dict[str, Any]) -> None:
+        transcript.watch.take(event)
+        if event["event"] == "closed":
+            reasons.append(event["reason"])
+        tell(event)
+
+    stage = Stage(
+        lang, fast=fast, stranger=plan.stranger, bank_faults=plan.bank, dispenser_fault=plan.dispenser, seed=1
+    )
+    async with stage, asyncio.timeout(LIMIT_S):
+        await asyncio.to_thread(people.prepare)
+        await _session(stage, people, pass_on, fast=fast, noise_db=noise_db, power_cut=plan.power_cut)
+        if plan.power_cut:
+            await stage.start_dispenser()
+        if plan.power_cut or stage.core_code:
+            async for event in stage.events("--settle"):
+                pass_on(event)
+        verdict, legs, _ = stage.books()
+        receipts = stage.receipts()
+        state = stage.dispenser_state()
+        core_log = stage.core_log()
+    safe = bool(reasons) and reasons[-1] in plan.ends
+    notes = [sum(n) for n in zip(*(leg.notes for leg in legs), strict=True)] or [0, 0, 0]
+    watch = transcript.watch
+    return {
+        "event": "summary",
+        "lang": lang,
+        "fault": fault or None,
+        "ok": verdict.ok and safe,
+        "books": verdict.books,
+        "reasons": [
+            *verdict.reasons,
+            *([] if safe else [f"ended {reasons[-1:] or 'never'}, wanted one of {plan.ends}"]),
+        ],
+        "ended": reasons[-1] if reasons else None,
+        "notes": dict(zip(("presented", "rejected", "unknown"), notes, strict=True)),
+        "left_machine": state["presented"],
+        "authorised_minor": sum(leg.authorised for leg in legs),
+        "captured_minor": sum(leg.captured for leg in legs),
+        "released_minor": sum(leg.released for leg in legs),
+        "cases": [n for leg in legs for n in leg.cases],
+        "receipts": receipts,
+        "liveness": "off",
+        "voice_to_voice_ms": {"p50": None, "p95": None} if fast else watch.waits(),
+        "stages_ms": {} if fast else watch.medians(),
+        "log": core_log.splitlines()[-5:] if not (verdict.ok and safe) else [],
+    }
+
+
+async def _session(
+    stage: Stage,
+    people: _People,
+    tell: Callable[[dict[str, Any]], None],
+    *,
+    fast: bool,
+    noise_db: float,
+    power_cut: bool,
+) -> None:
+    """One customer, from the first word to the last note (or to the cut)."""
+    microphone: Microphone | None = None
+    try:
+        async for event in stage.events("--sessions", "1"):
+            tell(event)
+            if event["event"] == "listening":
+                if microphone is None:
+                    microphone = await asyncio.to_thread(Microphone, stage.microphone, fast=fast, noise_db=noise_db)
+                line = people.answer(event["expect"])
+                if line is None:
+                    await asyncio.to_thread(microphone.hush, SILENCE_S)
+                    continue
+                text, sound, aside = line
+                tell({"event": "customer", "text": text, "aside": aside, "now_ms": event["now_ms"]})
+                await asyncio.to_thread(microphone.hush, REACTION_S)
+                await asyncio.to_thread(microphone.say, sound)
+            elif event["event"] == "dispense" and power_cut and not event["ask"]:
+                await stage.dispenser_died()
+                await stage.cut_power()
+                tell({"event": "power_cut", "what": "everything in the box, in the middle of the count"})
+    finally:
+        if microphone is not None:
+            await asyncio.to_thread(microphone.close)
+
+
+class _People:
+    """Who stands before the kiosk, with their words ready before the scene begins."""
+
+    def __init__(self, lang: Lang, wavs: tuple[Path, ...], other_voice: bool) -> None:
+        self._lang = lang
+        self._wavs = wavs
+        self._other_voice = other_voice
+        self._recordings: list[tuple[str, Any, str]] = []
+        self._spoken: dict[str, tuple[str, Any, str]] = {}
+
+    def prepare(self) -> None:
+        """Render (or read) what will be said, so that no customer's voice is made while the kiosk is measured."""
+        if self._wavs:
+            self._recordings = [
+                (w.name, sound, "recording") for w, sound in zip(self._wavs, Recording(self._wavs).sounds, strict=True)
+            ]
+            return
+        own = Customer(self._lang)
+        other = Customer(self._lang, voice="other") if self._other_voice else own
+        for expect, text in LINES[self._lang].items():
+            who = own if expect == "intent" else other
+            self._spoken[expect] = (text, who.speech(text), "another person" if who is not own else "")
+
+    def answer(self, expect: str) -> tuple[str, Any, str] | None:
+        """Text, sound and an aside; None when there is nothing left to say."""
+        if self._wavs:
+            return self._recordings.pop(0) if self._recordings else None
+        return self._spoken.get(expect)
