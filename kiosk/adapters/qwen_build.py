@@ -1,9 +1,8 @@
-"""Turns the language model's GGUF file into a plain ONNX graph and a tokenizer, so that a kiosk needs neither torch nor llama.cpp.
+"""Turns the language model's GGUF file into a plain ONNX graph and a tokenizer: no torch, no llama.cpp on the box.
 
-The GGUF's quantised blocks are carried over, not quantised again: a block of Q8_0, Q5_0 or Q6_K is "small integers times
-one scale", which is what `MatMulNBits` and `GatherBlockQuantized` hold too, only with the integers widened to 8 bits.
-Only Q4_K, which has a minimum beside its scale, is rounded once more (to 8 bits a block, an error of 1/17 of its own
-step). Matrices that several operators could share are not packed twice, and nothing is ever held in float.
+The GGUF's quantised blocks are carried over, not quantised again: a block of Q8_0, Q5_0 or Q6_K is "small integers
+times one scale", which is what `MatMulNBits` and `GatherBlockQuantized` hold too, only with the integers widened to 8
+bits. Only Q4_K, which has a minimum beside its scale, is rounded once more (to 8 bits a block: about 1/17 of its step).
 
 Two choices make the graph small and quick for what a kiosk asks of it:
 - the output matrix is never multiplied as a whole: `wanted` names the tokens whose logits are needed (labels, and words
@@ -28,6 +27,8 @@ GGUF_NAME = "qwen2.5-coder-0.5b-instruct-q4_k_m.gguf"
 MAX_TOKENS = 2048
 #: mapped pages begin here; onnxruntime maps an initializer only from such an offset
 _PAGE = 4096
+#: rows of a matrix that are held in float at a time
+_ROWS = 8192
 #: Qwen2's split of text into words before its merges: contractions, letters with one leading mark, single digits,
 #: punctuation with its line breaks, line breaks, blanks
 _SPLIT = (
@@ -36,7 +37,7 @@ _SPLIT = (
 
 
 def build(folder: Path, progress: Callable[[str], None]) -> None:
-    """Write `model.onnx`, `model.onnx.data` and `tokenizer.json` beside the GGUF in `folder`; the same bytes every time.
+    """Write `model.onnx`, `model.onnx.data` and `tokenizer.json` beside the GGUF in `folder`: always the same bytes.
 
     Files are written under temporary names and renamed at the end, `model.onnx` last, so a broken run leaves no model.
 
@@ -80,14 +81,14 @@ def _tokenizer(reader: Any) -> str:
         ]
     )
     tokenizer.decoder = decoders.ByteLevel()
-    special = [AddedToken(tokens[i], normalized=False) for i, k in enumerate(kinds) if k == control]
-    tokenizer.add_special_tokens(special)
-    tokenizer.add_tokens([AddedToken(tokens[i], normalized=False) for i, k in enumerate(kinds) if k == user_defined])
+    # all of them special, so that one switch of the library keeps them out of what a customer says
+    special = [t for t, kind in zip(tokens, kinds, strict=True) if kind in (control, user_defined)]
+    tokenizer.add_special_tokens([AddedToken(t, normalized=False) for t in special])
     return json.dumps(json.loads(tokenizer.to_str()), ensure_ascii=False, separators=(",", ":"), sort_keys=False)
 
 
-def integers(tensor: Any) -> tuple[NDArray[np.uint8], NDArray[np.float32], int]:
-    """A GGUF matrix as unsigned 8-bit integers around 128, the scale of each block, and the block's length.
+def integers(tensor: Any, part: slice = slice(None)) -> tuple[NDArray[np.uint8], NDArray[np.float32], int]:
+    """Rows `part` of a GGUF matrix as unsigned 8-bit integers around 128, each block's scale, and the block's length.
 
     Returns:
         `q` [rows, blocks, block], `scale` [rows, blocks] and block: weight = (q − 128) · scale.
@@ -95,9 +96,9 @@ def integers(tensor: Any) -> tuple[NDArray[np.uint8], NDArray[np.float32], int]:
     import gguf
 
     kind = tensor.tensor_type.name
-    rows = tensor.data.shape[0]
-    weight = gguf.quants.dequantize(tensor.data, tensor.tensor_type)
-    raw = tensor.data.reshape(rows, -1)
+    raw = tensor.data[part]
+    rows = raw.shape[0]
+    weight = gguf.quants.dequantize(raw, tensor.tensor_type)
     if kind in ("Q8_0", "Q5_0"):
         block = 32
         # each block begins with its scale as a half
@@ -240,14 +241,19 @@ class _Graph:
 
     def _rows(self, tensor: str, ids: str, out: str) -> None:
         """Rows of a quantised matrix, in float: the embedding, and the output matrix for the wanted tokens."""
-        q, scale, block = integers(self.tensors[f"{tensor}.weight"])
+        matrix = self.tensors[f"{tensor}.weight"]
+        rows = matrix.data.shape[0]
+        # a slice at a time: in float the whole would take 544 MB
+        parts = [integers(matrix, slice(r, r + _ROWS)) for r in range(0, rows, _ROWS)]
+        q = np.concatenate([p[0].reshape(p[0].shape[0], -1) for p in parts])
+        scale = np.concatenate([p[1] for p in parts])
         self._node(
             "GatherBlockQuantized",
-            [self._big(f"{tensor}.q", q.reshape(q.shape[0], -1)), ids, self._big(f"{tensor}.scale", scale)],
+            [self._big(f"{tensor}.q", q), ids, self._big(f"{tensor}.scale", scale)],
             [out],
             domain="com.microsoft",
             bits=8,
-            block_size=block,
+            block_size=parts[0][2],
             gather_axis=0,
             quantize_axis=1,
         )
