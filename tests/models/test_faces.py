@@ -95,7 +95,7 @@ def test_the_customer_is_recognised_and_the_stranger_is_not(engine: InsightFaces
         assert face @ template < THRESHOLD - 0.1
 
 
-def test_the_demo_frames_are_the_same_for_the_same_seed() -> None:
+def test_the_demo_frames_are_the_same_for_the_same_seed(engine: InsightFaces) -> None:
     first, again, other = (pictures.customer_at_camera(seed) for seed in (1, 1, 2))
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
     assert not np.array_equal(first[0], other[0])
