@@ -7,6 +7,7 @@ ends a look that still runs and answers once its frames are gone.
     python -m kiosk.run.vision --socket PATH --config FILE
 
     [vision]
+    socket = "vision.sock"             # read by the core; this process goes by --socket
     camera = "v4l2:/dev/video0"        # or images:FOLDER
     threshold = 0.45                   # optional; it may be raised
     [vision.enrolled]
@@ -71,20 +72,21 @@ def read_settings(path: Path) -> Settings:
 
     if not isinstance(table, dict):
         raise wrong("is missing", 'Add it, with camera = "v4l2:/dev/video0".')
-    if unknown := sorted(set(table) - {"camera", "threshold", "enrolled"}):
+    if unknown := sorted(set(table) - {"camera", "threshold", "enrolled", "socket"}):
         raise wrong(f"has no option {unknown[0]!r}", "Use camera, threshold, [vision.enrolled].")
     camera, threshold, people = table.get("camera"), table.get("threshold", THRESHOLD), table.get("enrolled", {})
     if not isinstance(camera, str):
         raise wrong("camera is missing", 'Write camera = "v4l2:/dev/video0" or "images:FOLDER".')
     open_camera(camera)
+    base = path.resolve().parent
     kind, _, rest = camera.partition(":")
     if kind == "images":
-        camera = f"images:{path.parent / rest}"
+        camera = f"images:{base / rest}"
     if type(threshold) not in (int, float) or not THRESHOLD <= threshold < 1:
         raise wrong(f"threshold is {threshold!r}", f"Write a number from {THRESHOLD} up to 1.")
     if not isinstance(people, dict) or not all(isinstance(v, str) for v in people.values()):
         raise wrong("enrolled is no table of picture paths", 'Write person = "picture.jpg" under [vision.enrolled].')
-    return Settings(camera, float(threshold), {who: path.parent / file for who, file in people.items()})
+    return Settings(camera, float(threshold), {who: base / file for who, file in people.items()})
 
 
 class Vision:

@@ -156,7 +156,7 @@ def test_settings(tmp_path: Path) -> None:
 
     good = '[vision]\ncamera = "images:frames"\nthreshold = 0.5\n[vision.enrolled]\nanna = "anna.png"\n'
     assert read(good) == Settings(f"images:{tmp_path / 'frames'}", 0.5, {"anna": tmp_path / "anna.png"})
-    assert read('[vision]\ncamera = "v4l2:/dev/video0"\n') == Settings("v4l2:/dev/video0", 0.45, {})
+    assert read('[vision]\nsocket = "s"\ncamera = "v4l2:/dev/video0"\n') == Settings("v4l2:/dev/video0", 0.45, {})
     with refused("is missing"):
         read("")
     with refused("is not TOML.*line 2"):
