@@ -370,7 +370,7 @@ def _checked_url(url: str, tls: Tls | None) -> str:
     elif parts.scheme != "http" or host not in _LOOPBACK:
         raise OperatorError(f"{url} is not protected", remedy="Use https; plain http is only for 127.0.0.1.")
     elif tls is not None:
-        raise OperatorError(f"certificates were given, but {url} does not use them", remedy="Use https.")
+        raise OperatorError(f"certificates were given, but {url} does not use TLS", remedy="Use https.")
     return url.rstrip("/")
 
 

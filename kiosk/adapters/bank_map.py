@@ -12,13 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kiosk.adapters.bank_openapi import Document, Operation, load_document, read_text, refuse_tricks
+from kiosk.adapters.bank_openapi import Document, Operation, load_document
+from kiosk.adapters.yamlfile import load
 from kiosk.values import OperatorError
 
 Scalar = str | int | bool
-MAX_BYTES = 256 * 1024
-#: deeper than any map needs
-MAX_DEPTH = 16
 #: the idempotency key of the call itself
 CALL_KEY = "call.key"
 
@@ -127,18 +125,7 @@ class _Reader:
         self._path = path
 
     def read(self) -> BankMap:
-        from ruamel.yaml import YAML
-        from ruamel.yaml.error import MarkedYAMLError
-
-        text = read_text(self._path, MAX_BYTES)
-        refuse_tricks(text, self._path, MAX_DEPTH)
-        try:
-            top = YAML(typ="rt").load(text)
-        except MarkedYAMLError as e:
-            line = e.problem_mark.line + 1 if e.problem_mark else 1
-            raise OperatorError(
-                f"is not a map: {e.problem}", where=f"{self._path}:{line}", remedy="Mend that line."
-            ) from e
+        top = load(self._path).data
         self._members(
             top,
             "the map",

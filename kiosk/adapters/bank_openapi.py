@@ -153,18 +153,13 @@ def load_document(path: Path) -> Document:
     return Document(path, raw, operations)
 
 
-def read_text(path: Path, limit: int) -> str:
-    """A text file of at most `limit` bytes.
-
-    Raises:
-        OperatorError: it cannot be read, is larger, or is not UTF-8.
-    """
+def _read_text(path: Path) -> str:
     try:
         with path.open("rb") as f:
-            data = f.read(limit + 1)
-        if len(data) > limit:
+            data = f.read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
             raise OperatorError(
-                f"is larger than {limit} bytes", where=str(path), remedy="Cut what the kiosk does not need."
+                f"is larger than {MAX_BYTES} bytes", where=str(path), remedy="Cut what the kiosk does not need."
             )
         return data.decode()
     except OSError as e:
@@ -173,7 +168,7 @@ def read_text(path: Path, limit: int) -> str:
         raise OperatorError("is not UTF-8", where=str(path), remedy="Save the file as UTF-8.") from e
 
 
-def refuse_tricks(text: str, path: Path, max_depth: int) -> None:
+def _refuse_tricks(text: str, path: Path) -> None:
     """Look through YAML before anything is built from it: no alias (they multiply), no tag, no great depth.
 
     Raises:
@@ -192,8 +187,8 @@ def refuse_tricks(text: str, path: Path, max_depth: int) -> None:
                 trick = "an anchor or alias"
             elif getattr(event, "tag", None) and (not isinstance(event.tag, str) or event.tag != "!"):
                 trick = f"the tag {event.tag}"
-            elif depth > max_depth + 2:  # the stream and the document count too
-                trick = f"nesting deeper than {max_depth}"
+            elif depth > MAX_DEPTH + 2:  # the stream and the document count too
+                trick = f"nesting deeper than {MAX_DEPTH}"
             if trick:
                 raise OperatorError(f"{trick} is not allowed", where=f"{path}:{line}", remedy="Write it out plainly.")
     except MarkedYAMLError as e:
@@ -219,7 +214,7 @@ def depth_of(value: Any, limit: int) -> int:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    text = read_text(path, MAX_BYTES)
+    text = _read_text(path)
     if path.suffix == ".json":
         try:
             raw = json.loads(text)
@@ -232,7 +227,7 @@ def _read(path: Path) -> dict[str, Any]:
         from ruamel.yaml import YAML
         from ruamel.yaml.error import YAMLError
 
-        refuse_tricks(text, path, MAX_DEPTH)
+        _refuse_tricks(text, path)
         try:
             raw = YAML(typ="safe", pure=True).load(text)
         except YAMLError as e:
