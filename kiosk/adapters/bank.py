@@ -35,8 +35,8 @@ LONGEST_PAUSE_S = 2.0
 ASKING_SHARE = 0.25
 #: one request may take no more of the deadline than this, so that there is time for a second
 TRY_SHARE = 0.3
-#: less than this is not worth a request
-LEAST_S = 0.05
+#: with less time left than this part of a usual try, no request is begun: cut short, it would only add doubt
+LEAST_SHARE = 0.5
 #: beyond any amount that a kiosk can meet, and exact in every JSON reader
 MAX_MINOR = 10**15
 MAX_TEXT = 128
@@ -123,6 +123,7 @@ class BankClient:
         """
         mapped, sources = self._prepare(verb, fields, key)
         now = asyncio.get_running_loop().time
+        least = self._try_s * LEAST_SHARE
         end = now() + self._deadline_s
         stop = end - self._deadline_s * ASKING_SHARE if mapped.asking else end
         attempts = 0
@@ -130,10 +131,10 @@ class BankClient:
             attempts += 1
             reading = await self._send(mapped.action, sources, key, min(self._try_s, stop - now()))
             pause = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** (attempts - 1))
-            if reading.why not in _AGAIN or now() + pause + LEAST_S > stop:
+            if reading.why not in _AGAIN or now() + pause + least > stop:
                 break
             await asyncio.sleep(pause)
-        if reading.outcome == "unknown" and reading.why not in _FINAL and mapped.asking and end - now() > LEAST_S:
+        if reading.outcome == "unknown" and reading.why not in _FINAL and mapped.asking and end - now() > least:
             asked = await self._send(mapped.asking, sources, key, end - now())
             if asked.outcome != "unknown" or asked.why in _FINAL:
                 reading = asked

@@ -33,7 +33,7 @@ from kiosk.paths import FLOWS
 from kiosk.values import Money, OperatorError
 
 MAP = load_map(FLOWS / "banks" / "demo" / "map.yaml")
-DEADLINE_S = 1.5
+DEADLINE_S = 2.0
 ASK = {"customer": "grace", "amount": Money(100_000)}
 
 
@@ -261,10 +261,17 @@ async def canned(
 
 def ask_canned(body: bytes, **how: Any) -> BankResult:
     async def run() -> BankResult:
-        async with canned(body, **how) as url, client(url, deadline_s=0.5) as c:
+        async with canned(body, **how) as url, client(url, deadline_s=20) as c:
             return await c.call("balance", {"customer": "grace"}, "k1")
 
     return asyncio.run(run())
+
+
+@pytest.fixture
+def one_try(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pauses that no deadline allows: what the first answer proves, and no waiting."""
+    monkeypatch.setattr("kiosk.adapters.bank.FIRST_PAUSE_S", 100.0)
+    monkeypatch.setattr("kiosk.adapters.bank.LONGEST_PAUSE_S", 100.0)
 
 
 def changed(**members: Any) -> bytes:
@@ -303,6 +310,7 @@ def test_the_canned_answer_is_good_as_it_stands() -> None:
     ],
     ids=lambda b: b[:40].decode("latin-1"),
 )
+@pytest.mark.usefixtures("one_try")
 def test_a_damaged_answer_proves_nothing(body: bytes) -> None:
     result = ask_canned(body)
     assert (result.outcome, result.facts, result.why) == ("unknown", {}, "bad answer")
@@ -319,6 +327,7 @@ def test_a_damaged_answer_proves_nothing(body: bytes) -> None:
         ({"status": 500}, "server"),
     ],
 )
+@pytest.mark.usefixtures("one_try")
 def test_a_wrapping_that_is_not_mapped_proves_nothing(how: dict[str, Any], why: str) -> None:
     result = ask_canned(changed(), **how)
     assert (result.outcome, result.why) == ("unknown", why)
@@ -339,7 +348,7 @@ def test_an_approval_of_something_else_is_a_mismatch(other: dict[str, Any]) -> N
             "amount": {"minor": 100_000, "currency": "CNY"}, "captured": nothing, "released": nothing}  # fmt: skip
 
     async def run(body: dict[str, Any]) -> BankResult:
-        async with canned(json.dumps(body).encode(), status=201) as url, client(url, deadline_s=0.5) as c:
+        async with canned(json.dumps(body).encode(), status=201) as url, client(url, deadline_s=20) as c:
             return await c.call("authorise", ASK, "k1")
 
     assert asyncio.run(run(good)).outcome == "approved"
