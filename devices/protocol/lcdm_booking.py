@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from devices.framing.lcdm import COUNT_FAILED, ErrorClass, error_byte
+from devices.framing.lcdm import COUNT_FAILED, ERRORS, ErrorClass, error_byte
 
 UNITS = ("upper", "lower")
 
@@ -73,7 +73,7 @@ def book(requested: Mapping[str, int], reply: Mapping[str, object]) -> Booking:
     for unit, c, x, r in zip(units, chk, out, rejected, strict=True):
         consistent = c in (x, x + r)
         if kind is ErrorClass.DOUBT:
-            most = max(requested[unit], c, x) if code in COUNT_FAILED else max(c, x)
+            most = max(requested[unit], c, x) if code in COUNT_FAILED or code not in ERRORS else max(c, x)
             counts[unit] = Counts(x, r, most - x)
         else:
             counts[unit] = Counts(x, r, 0 if consistent else max(0, c - x - r))
