@@ -329,7 +329,8 @@ class _Reader:
         self, rule: Any, outcome: str, spec: Verb, operation: Operation, answer: str | None
     ) -> dict[str, str | tuple[str, str]]:
         node = self._mapping(rule, "facts") if "facts" in rule else {}
-        needed, facts = spec.outcomes[outcome], {}
+        needed = spec.outcomes[outcome]
+        facts: dict[str, str | tuple[str, str]] = {}
         kinds = {**needed, **spec.optional}
         for name in node:
             if name not in kinds:

@@ -99,11 +99,11 @@ class Document:
         # Imported when the first answer is checked, not by `kiosk --help`. OpenAPI 3.0's schemas are closest to draft 4
         # (exclusiveMinimum is a flag there); `nullable` is not honoured, so a null is refused: the safe side.
         from jsonschema import Draft4Validator, Draft202012Validator
-        from referencing import Registry, Resource
+        from referencing import Registry
         from referencing.jsonschema import DRAFT4, DRAFT202012
 
         new = str(self.raw["openapi"]).startswith("3.1")
-        resource = Resource(contents=self.raw, specification=DRAFT202012 if new else DRAFT4)
+        resource = (DRAFT202012 if new else DRAFT4).create_resource(self.raw)
         return Registry().with_resource(_URN, resource), Draft202012Validator if new else Draft4Validator
 
     def _branches(self, schema: Any) -> list[dict[str, Any]]:

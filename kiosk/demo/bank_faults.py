@@ -114,7 +114,7 @@ class Faulty:
 
     def set(self, faults: list[Fault]) -> None:
         """These faults from now on, and no others."""
-        self._left = [[fault, fault.count] for fault in faults]
+        self._faults, self._left = faults, [fault.count for fault in faults]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -153,12 +153,10 @@ class Faulty:
             await _answer(send, answer)
 
     def _take(self, verb: str) -> FaultName | None:
-        for entry in self._left:
-            fault, left = entry
-            if left and fault.verb in (verb, "any"):
-                entry[1] -= 1
-                name: FaultName = fault.name
-                return name
+        for i, fault in enumerate(self._faults):
+            if self._left[i] and fault.verb in (verb, "any"):
+                self._left[i] -= 1
+                return fault.name
         return None
 
     async def _record(self, scope: Scope, receive: Receive) -> _Recorded:
