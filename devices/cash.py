@@ -72,9 +72,12 @@ class Cash:
     # --- nonce ---
 
     def nonce(self) -> str:
-        """The live nonce, or a new one: 128 bits that never come again."""
+        """The live nonce if no token has used it yet, else a new one (128 bits that never come again).
+
+        So a client that died before it cleared its nonce does not stand in the way of the next one.
+        """
         live = self._live()
-        if live is None:
+        if live is None or live.token:
             live = self._nonce = Nonce(secrets.token_hex(16).upper(), time.monotonic())
         return live.text
 
