@@ -11,8 +11,8 @@ The file is torch's format of before 1.6: a row of pickles, then the raw numbers
 
 A pickle can call anything it can name, so names are looked up in a list of three and nothing else is ever found.
 
-The network (Wan et al. 2018, "Generalized end-to-end loss"): 160 mel frames of 40 bands → 3 LSTM layers of 256 → the last
-hidden state → linear 256 → ReLU → length 1.
+The network (Wan et al. 2018, "Generalized end-to-end loss"): 160 mel frames of 40 bands → 3 LSTM layers of 256 → the
+last hidden state → linear 256 → ReLU → length 1.
 """
 
 from __future__ import annotations

@@ -19,6 +19,8 @@ from kiosk.ports import FRAME, RATE, Sound, SoundSink, SoundSource
 from kiosk.values import OperatorError
 
 FRAME_S = FRAME / RATE
+#: silence after each file, so that the utterance in it ends
+PAUSE_S = 1.5
 #: how often a blocked source looks whether it was closed
 LOOK_S = 0.2
 
@@ -67,7 +69,7 @@ def source(where: str, paced: bool) -> SoundSource:
 
 
 def sink(where: str) -> SoundSink:
-    """The sink that a configuration names: `null` (takes as long as the sound), `null-fast`, `wav:PATH` or `speaker[:NAME]`.
+    """The sink that a configuration names: `null` (as long as the sound), `null-fast`, `wav:PATH` or `speaker[:NAME]`.
 
     Raises:
         OperatorError: the word is none of these, or the device is missing.
@@ -83,7 +85,7 @@ def sink(where: str) -> SoundSink:
 
 
 class WavFiles:
-    """Plays files one after the other, then ends. The last frame is filled up with silence."""
+    """Plays files one after the other with `PAUSE_S` of silence after each, then silence for ever."""
 
     def __init__(self, files: Sequence[Path], paced: bool) -> None:
         self._sounds = [read(f) for f in files]
@@ -91,16 +93,21 @@ class WavFiles:
         self._closed = False
 
     def frames(self) -> Iterator[Sound]:
-        due = time.monotonic()
+        due = 0.0
+        for frame in self._all():
+            if self._closed:
+                return
+            if self._paced:
+                due = max(due, time.monotonic() - FRAME_S) + FRAME_S  # not earlier than it was asked for
+                time.sleep(max(0.0, due - time.monotonic()))
+            yield frame
+
+    def _all(self) -> Iterator[Sound]:
         for sound in self._sounds:
-            for start in range(0, sound.size, FRAME):
-                if self._closed:
-                    return
-                if self._paced:
-                    due += FRAME_S
-                    time.sleep(max(0.0, due - time.monotonic()))
-                frame = sound[start : start + FRAME]
-                yield frame if frame.size == FRAME else np.pad(frame, (0, FRAME - frame.size))
+            frames = -(-(sound.size + int(PAUSE_S * RATE)) // FRAME)
+            yield from np.pad(sound, (0, frames * FRAME - sound.size)).reshape(-1, FRAME)
+        while True:
+            yield np.zeros(FRAME, np.float32)
 
     def close(self) -> None:
         self._closed = True

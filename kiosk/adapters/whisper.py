@@ -1,7 +1,7 @@
 """What was said? faster-whisper's base model in int8, decoded with a shorter pad than Whisper's 30 seconds.
 
-Whisper pads every utterance to 30 s and so takes as long for 「对」 as for half a minute. Here the spectrogram is padded
-to `PAD_S` only, with the level of its own silence (zeros, which faster-whisper pads with, are a hum in this scale).
+Whisper pads every utterance to 30 s, so 「对」 takes it as long as half a minute of speech. Here the spectrogram is
+filled up to `PAD_S` only, with the level of its own silence (zeros, which faster-whisper pads with, are a hum in this scale).
 Short pads make the decoder repeat or run on now and then; whatever looks like that is decoded once more with the full
 pad, and given up as nothing heard when it still does. The loading, features and tokens are faster-whisper's; the
 decoding is one call of CTranslate2, so nothing of the package is patched.

@@ -49,7 +49,7 @@ class SpeechBegan:
 
 @dataclass(frozen=True)
 class Ended:
-    """The turn is over: speech from `begin_s` to `end_s`, then `silence_s` of waiting (0 when it was cut for length)."""
+    """The turn is over: speech from `begin_s` to `end_s`, then `silence_s` of waiting (0 when cut for its length)."""
 
     begin_s: float
     end_s: float

@@ -16,7 +16,7 @@ from kiosk.events import Voice
 
 @dataclass(frozen=True)
 class Thresholds:
-    """For utterances with at least `speech_s` of speech: from `kept` on it is the key's voice, below `changed` another."""
+    """For utterances with at least `speech_s` of speech: the key's voice from `kept` on, another's below `changed`."""
 
     speech_s: float
     kept: float
@@ -28,7 +28,7 @@ TABLE: tuple[Thresholds, ...] = ()
 
 
 def compare(key: NDArray[np.float32] | None, voice: NDArray[np.float32] | None, speech_s: float) -> tuple[Voice, float]:
-    """How `voice` (a unit vector, `speech_s` seconds of speech in it) compares with the session's `key`, and the cosine.
+    """How `voice`, a unit vector made from `speech_s` seconds, compares with the session's `key`, and their cosine.
 
     Without a key every voice is `NEW`; without a voice (too little speech) it is `UNSURE`. The score is 0.0 then.
     """
