@@ -24,6 +24,11 @@ find_python() {
 }
 
 make_venv() {
+    if [ -e $venv/unfinished ]; then
+        # A package that was being unpacked may look whole to pip; what was downloaded is in pip's cache.
+        say "the last set-up was interrupted; unpacking the packages anew"
+        rm -rf $venv
+    fi
     if fits $venv/bin/python && $venv/bin/python -m pip --version >/dev/null 2>&1; then return; fi
     find_python
     "$python" -c 'import ensurepip, venv' 2>/dev/null ||
@@ -51,19 +56,20 @@ pip_install() {
             case $line in
             "pip failed") exit 1 ;;
             Collecting*) name=${line#Collecting }; n=$((n + 1)); count "$n" "$total" "${name%%==*}" ;;
-            Installing*) printf '\n' >&2; say "unpacking" ;;
+            "Installing collected"*) newline; [ "$n" -eq 0 ] || say "unpacking $n packages" ;;
             esac
         done
-    } || { printf '\n' >&2; explain; }
+    } || { newline; explain; }
 }
 
 # A terminal gets one line that is written over, a log one line for each tenth package.
 count() {
     if [ -t 2 ]; then printf '\rset-up: %3d of %d  %-40s' "$1" "$2" "$3" >&2
-    elif [ $(($1 % 10)) -eq 0 ]; then printf 'set-up: %3d of %d  %s' "$1" "$2" "$3
-" >&2
+    elif [ $(($1 % 10)) -eq 0 ]; then say "$1 of $2"
     fi
 }
+
+newline() { [ ! -t 2 ] || printf '\n' >&2; }
 
 explain() {
     last=$(grep -i '^error' $log | head -n 1)
@@ -73,7 +79,7 @@ explain() {
     elif grep -qE 'NewConnectionError|Failed to establish|name resolution|Timeout|ProxyError|SSLError|Connection' $log; then
         fail "the package registry cannot be reached. Check the network and pip's settings (pip config list), then run this again."
     elif grep -q 'No matching distribution' $log; then
-        fail "the registry has no package for this Python or machine: ${last#ERROR: }. Use Python 3.11 to 3.13 on 64-bit Linux."
+        fail "the registry cannot be reached, or has no package for this Python or machine: ${last#ERROR: }. Check the network and pip's settings; Python 3.11 to 3.13 on 64-bit Linux will do."
     fi
     fail "pip failed: ${last:-no reason given}. The whole story is in $log."
 }
@@ -87,12 +93,14 @@ install_packages() {
     done
     packages=$lock
     say "installing the packages of $lock (about 400 MB the first time)"
+    : >$venv/unfinished
     lock=requirements/tools.lock
     pip_install --require-hashes -r $lock
     lock=$packages
     pip_install --require-hashes -r "$lock"
     pip_install --no-index --editable .
     printf '%s\n' "$now" >"$venv/ready-$what"
+    rm $venv/unfinished
     say "packages ready"
 }
 

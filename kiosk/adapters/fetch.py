@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import logging
 import os
 import shutil
 from collections.abc import Iterable, Iterator
@@ -15,6 +16,8 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Protocol
+
+import httpx
 
 from kiosk import paths
 from kiosk.adapters import weights
@@ -231,19 +234,26 @@ def _from_hub(model: Model, files: tuple[WeightFile, ...], reasons: dict[str, li
 
 def _hub_file(model: Model, file: WeightFile, hub: Hub) -> str:
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import EntryNotFoundError
+    logging.getLogger("huggingface_hub").setLevel(logging.CRITICAL)
+    from huggingface_hub import constants, hf_hub_download
 
+    try:
+        # One short question first: the hub's own client would ask six times, half a minute long.
+        httpx.head(constants.ENDPOINT, timeout=10)
+    except httpx.HTTPError:
+        return "the model hub cannot be reached"
     box = paths.WEIGHTS / ".hub"
     try:
-        found = hf_hub_download(hub.repo, hub.path, revision=hub.revision, local_dir=box)
-        with Path(found).open("rb") as stream:
+        found = Path(hf_hub_download(hub.repo, hub.path, revision=hub.revision, local_dir=box))
+    except Exception as e:  # noqa: BLE001
+        # The client's HTTP library, and so its exceptions, change with its version; any of them means "not from here".
+        return f"the model hub does not give {hub.repo}/{hub.path} ({type(e).__name__})"
+    try:
+        with found.open("rb") as stream:
             why = _lay(model, file, [stream])
-        return f"what the hub holds as {hub.repo}/{hub.path} {why}" if why else ""
-    except (OSError, EntryNotFoundError, RuntimeError):
-        return "the model hub cannot be reached or does not have it"
     finally:
         shutil.rmtree(box, ignore_errors=True)
+    return f"what the hub holds as {hub.repo}/{hub.path} {why}" if why else ""
 
 
 def _room(missing: dict[Model, tuple[WeightFile, ...]], wanted: dict[Model, tuple[Carrier, ...]]) -> None:
