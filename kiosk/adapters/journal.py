@@ -62,7 +62,7 @@ class Journal:
         self._seq, self._hash = (last[0], last[1]) if last else (0, _genesis(self.name))
 
     def append(self, session: str, at_utc: str, kind: str, body: dict[str, Any]) -> Entry:
-        """One row, synced to disk when this returns. Any error means that nothing was written and nothing may be done."""
+        """One row, synced to disk when this returns. After an error nothing was written and nothing may be done."""
         text = json.dumps(body, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
         seq, digest = self._seq + 1, _chain(self._hash, self._seq + 1, session, at_utc, kind, text)
         with self._db:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from kiosk.values import OperatorError
@@ -98,6 +98,7 @@ def load(file: Path) -> Node:
         raise OperatorError(f"is larger than {MAX_BYTES} bytes", where=str(file), remedy="Split it.")
     yaml = YAML(typ="rt")
     try:
+        refuse_tricks(text, file)
         data = yaml.load(text)
     except MarkedYAMLError as e:
         mark = e.problem_mark or e.context_mark
@@ -107,25 +108,25 @@ def load(file: Path) -> Node:
         raise OperatorError(f"is no YAML: {e}", where=str(file), remedy="Mend it.") from e
     if not isinstance(data, CommentedMap):
         raise OperatorError("is not a mapping", where=f"{file}:1", remedy="Begin with `key: value` lines.")
-    _bounded(file, data, 0)
     return Node(file, data, 1)
 
 
-def _bounded(file: Path, value: Any, depth: int) -> None:
-    if not isinstance(value, CommentedMap | CommentedSeq):
-        return
-    line = value.lc.line + 1
-    if depth > MAX_DEPTH:
-        raise OperatorError("is nested too deeply", where=f"{file}:{line}", remedy=f"At most {MAX_DEPTH} levels.")
-    if value.anchor.value is not None:
-        raise OperatorError(
-            f"anchor &{value.anchor.value} is not allowed", where=f"{file}:{line}", remedy="Write it out."
-        )
-    if (
-        value.tag is not None
-        and value.tag.value is not None
-        and not str(value.tag.value).startswith("tag:yaml.org,2002:")
-    ):
-        raise OperatorError(f"tag {value.tag.value} is not allowed", where=f"{file}:{line}", remedy="Remove it.")
-    for item in value.values() if isinstance(value, CommentedMap) else value:
-        _bounded(file, item, depth + 1)
+def refuse_tricks(text: str, file: Path, max_depth: int = MAX_DEPTH) -> None:
+    """Look through YAML before anything is built from it: no alias (they multiply), no tag, no great depth.
+
+    Raises:
+        OperatorError: with file and line.
+    """
+    depth = 0
+    for event in YAML(typ="safe", pure=True).parse(text):
+        name, line = type(event).__name__, event.start_mark.line + 1
+        depth += name.endswith("StartEvent") - name.endswith("EndEvent")
+        trick = ""
+        if name == "AliasEvent" or getattr(event, "anchor", None):
+            trick = "an anchor or alias"
+        elif getattr(event, "tag", None) and str(event.tag) != "!":
+            trick = f"the tag {event.tag}"
+        elif depth > max_depth + 2:  # the stream and the document count too
+            trick = f"nesting deeper than {max_depth}"
+        if trick:
+            raise OperatorError(f"{trick} is not allowed", where=f"{file}:{line}", remedy="Write it out plainly.")

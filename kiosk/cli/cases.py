@@ -24,8 +24,8 @@ def command(file: Path, as_json: bool) -> None:
         for number in one.cases:
             found += 1
             if as_json:
-                emit({"case": number, "session": session, "key": one.key, "authorised_minor": one.authorised,
-                      "presented_minor": one.presented, "unknown_minor": one.unknown, "currency": one.currency})  # fmt: skip
+                sums = {f"{k}_minor": getattr(one, k) for k in ("authorised", "presented", "unknown")}
+                emit({"case": number, "session": session, "key": one.key, **sums, "currency": one.currency})
             else:
                 held, paid, doubt = (
                     Money(n, one.currency).shown() for n in (one.authorised, one.presented, one.unknown)
