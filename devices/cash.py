@@ -13,7 +13,7 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -27,6 +27,8 @@ from devices.protocol.lcdm_booking import UNITS, lost
 
 log = logging.getLogger("devices.cash")
 
+#: sends an event (name, payload) to the client whose command runs
+Event = Callable[[str, dict[str, Any]], None]
 #: XFS4IoT's storage unit ids
 UNIT_IDS = {"upper": "unit1", "lower": "unit2"}
 NEEDED = ("DISPENSE1", "SESSION", "TERMINAL", "EXPIRES")
@@ -109,8 +111,10 @@ class Cash:
         minor = self._amount(payload.get("request"))
         return {"result": self._denomination(minor, self._mix(minor))}
 
-    async def dispense(self, payload: Mapping[str, Any]) -> Completion:
+    async def dispense(self, payload: Mapping[str, Any], event: Event) -> Completion:
         """Pay once. An id that is known moves nothing and is answered again.
+
+        `event` tells the client when the device took the command, and when less was given than asked for.
 
         Raises:
             Refusal: nothing moved and nothing will.
@@ -138,14 +142,15 @@ class Cash:
                 raise Refusal("deviceNotReady", health.words)
             self._may_be_paid(id)  # asked about while we waited: then it is refused for ever
             nonce = self._bind(token, minor)
-            return await self._pay(id, minor, counts, nonce)
+            return await self._pay(id, minor, counts, nonce, event)
 
-    async def _pay(self, id: str, minor: int, counts: dict[str, int], nonce: Nonce) -> Completion:
+    async def _pay(self, id: str, minor: int, counts: dict[str, int], nonce: Nonce, event: Event) -> Completion:
         currency = self.config.dispenser.currency
         ended = self._running[id] = asyncio.get_running_loop().create_future()
 
         async def taken() -> None:
             self.journal.taken(id)
+            event("CashDispenser.StartDispenseEvent", {})
 
         try:
             nonce.spent[currency] = nonce.spent.get(currency, 0) + minor
@@ -162,6 +167,8 @@ class Cash:
             del self._running[id]
             ended.set_result(None)
         report = self.report(done)
+        if report["outcome"] != "paid":
+            event("CashDispenser.IncompleteDispenseEvent", self._present(done)["denomination"])
         log.info("dispense %s: %s", id, report)
         nonce.spent[currency] -= max(0, minor - report["presentedMinor"] - report["unknownMinor"])
         if nonce is self._nonce and nonce.spent[currency] >= nonce.spent.get("total", 0):

@@ -15,6 +15,7 @@ VERSIONS = {
     "CashDispenser.Denominate": "3.0",
     "CashDispenser.Dispense": "3.0",
     "CashDispenser.GetPresentStatus": "3.0",
+    "CashDispenser.IncompleteDispenseEvent": "3.0",
     "Printer.PrintRaw": "3.0",
     "Storage.GetStorage": "2.1",
 }

@@ -17,7 +17,7 @@ from typing import Any
 
 import sdnotify
 
-from devices.cash import Cash
+from devices.cash import Cash, Event
 from devices.config import Config, read
 from devices.driver.escpos import ReceiptPrinter
 from devices.driver.lcdm import CashDispenser
@@ -101,8 +101,12 @@ class Service:
 
     async def _answer(self, command: Command, writer: asyncio.StreamWriter, busy: set[int]) -> None:
         error_code = ""
+
+        def event(name: str, payload: dict[str, Any]) -> None:
+            _send(writer, line(name, "event", command.request_id, payload))
+
         try:
-            done = await self._obey(command.name, command.payload)
+            done = await self._obey(command.name, command.payload, event)
         except Refusal as e:
             log.info("%s refused: %s: %s", command.name, e.code, e)
             error_code = e.error_code
@@ -116,7 +120,7 @@ class Service:
         busy.discard(command.request_id)
         _send(writer, line(command.name, "completion", command.request_id, payload, **header))
 
-    async def _obey(self, name: str, payload: Mapping[str, Any]) -> Completion:
+    async def _obey(self, name: str, payload: Mapping[str, Any], event: Event) -> Completion:
         match name:
             case "Common.Status":
                 return Completion(await self._status())
@@ -132,7 +136,7 @@ class Service:
             case "CashDispenser.Denominate":
                 return Completion(self.cash.denominate(payload))
             case "CashDispenser.Dispense":
-                return await self.cash.dispense(payload)
+                return await self.cash.dispense(payload, event)
             case "CashDispenser.GetPresentStatus":
                 return await self.cash.present_status(payload)
             case "Printer.PrintRaw":

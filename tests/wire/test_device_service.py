@@ -323,15 +323,32 @@ def test_the_port_is_found_again(sim: Callable[..., Sim], service: Callable[[], 
     assert presented(again) == 20
 
 
+def test_the_client_hears_of_motion_while_it_lasts(sim: Callable[..., Sim], service: Callable[[], Service]) -> None:
+    sim("lcdm2000", "--fast", "--fault", "pick-fail-after=4")
+    one = service()
+    nonce = one.ask(lambda c: c.nonce())
+    denomination = {"denomination": {"service": {"currencies": {"CNY": 1000}, "mix": "mix1"}}}
+    payload = {"denomination": denomination, "token": signed(nonce), "dispenseId": "D1"}
+    header = {"name": "CashDispenser.Dispense", "requestId": 5, "type": "command", "version": "3.0"}
+    heard = raw(one, json.dumps({"header": header, "payload": payload}).encode())
+    assert [(m["header"]["type"], m["header"]["name"].split(".")[1]) for m in heard] == [
+        ("acknowledge", "Dispense"),
+        ("event", "StartDispenseEvent"),
+        ("event", "IncompleteDispenseEvent"),
+        ("completion", "Dispense"),
+    ]
+    assert {m["header"]["requestId"] for m in heard} == {5}
+    assert heard[2]["payload"] == {"currencies": {"CNY": 400}, "values": {"unit1": 4}}
+
+
 def raw(one: Service, *lines: bytes) -> list[dict[str, Any]]:
     with socket.socket(socket.AF_UNIX) as s:
         s.connect(str(one.socket))
         s.sendall(b"".join(line + b"\n" for line in lines))
-        s.shutdown(socket.SHUT_WR)
         s.settimeout(5)
         data = b""
-        while piece := s.recv(65536):
-            data += piece
+        while not data.endswith(b"\n") or not (b"completion" in data or b'"status"' in data):
+            data += s.recv(65536)
     return [json.loads(line) for line in data.splitlines()]
 
 
