@@ -18,8 +18,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from itertools import zip_longest
 from pathlib import Path
 
@@ -28,13 +27,14 @@ from numpy.typing import NDArray
 
 from kiosk.adapters.qwen import BYTE_LETTERS, Cache, Qwen
 from kiosk.core.intents import Example, IntentSpec
+from kiosk.core.judge import NONE, Opinion
 from kiosk.events import Span
 from kiosk.values import LANGS, Lang, OperatorError
 
 #: examples of one intent that are shown to the model; more slow every utterance down and did not read better
-EXAMPLES = 6
+EXAMPLES = 3
 #: out-of-scope talk takes many forms
-NONE_EXAMPLES = 9
+NONE_EXAMPLES = 6
 #: an utterance with more tokens is no utterance at a kiosk: it is not put before the model
 LONGEST = 120
 #: tokens of one slot's words
@@ -42,7 +42,6 @@ _LONGEST_WORDS = 40
 #: bytes of the longest token that is looked for
 _LONGEST_TOKEN = 24
 _ARROW = " ="
-_NONE = "none"
 #: what is said at kiosks and means nothing to one, so that `none` is an answer the model has seen
 _CHATTER: dict[Lang, tuple[str, ...]] = {
     "zh": (
@@ -56,22 +55,6 @@ _CHATTER: dict[Lang, tuple[str, ...]] = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class LlmReading:
-    """`ranking`: every permitted label with its share of the probability, likeliest first. `words`: slot → its span."""
-
-    ranking: tuple[tuple[str, float], ...]
-    words: dict[str, Span] = field(default_factory=dict)
-
-    @property
-    def intent(self) -> str:
-        return self.ranking[0][0]
-
-    @property
-    def confidence(self) -> float:
-        return self.ranking[0][1]
-
-
 class LlmReader:
     """Reads utterances with `model`; prefixes are kept under `cache` (None: only in memory).
 
@@ -83,7 +66,7 @@ class LlmReader:
         self._model = model
         self._folder = cache
         self._intents = {i.name: i for i in intents}
-        self._slots = {i.name: tuple(i.slots) for i in intents} | {_NONE: ()}
+        self._slots: dict[str, dict[str, str]] = {i.name: i.slots for i in intents} | {NONE: {}}
         self._labels = {name: model.encode(f" {name}") for name in self._slots}
         (self._end,) = model.encode("\n")
         firsts: dict[int, str] = {}
@@ -101,29 +84,32 @@ class LlmReader:
         for lang in LANGS:
             self._prefix(lang)
 
-    def read(self, text: str, lang: Lang, permitted: Sequence[str], drafts: Mapping[str, Span]) -> LlmReading | None:
-        """Label `text` with one of `permitted` or `none`, and find the words of its slots.
+    def read(self, text: str, lang: Lang, permitted: Sequence[str], money: Span | None) -> Opinion | None:
+        """Label `text` with one of `permitted` or `none`, and find the words of the label's slots.
 
-        `drafts` are spans that code holds for a slot's words; without a draft for any slot of the label, slots are not
-        looked for. None: there is nothing to read, or more than the model is given.
+        `money` is where code found the utterance's amount: without it, no words are looked for that would be one.
+        None: there is nothing to read, or more than the model is given.
         """
         line = "".join(c if c.isprintable() else " " for c in text)
         query = self._model.encode(line.strip() + _ARROW)
         if not line.strip() or len(query) > LONGEST:
             return None
-        names = list(dict.fromkeys([*permitted, _NONE]))
+        names = list(dict.fromkeys([*permitted, NONE]))
         logits, cache = self._model.read(query, [self._labels[n][0] for n in names], self._prefix(lang))
         share = _softmax(logits[-1])
-        order = np.argsort(-share, kind="stable")
-        ranking = tuple((names[i], float(share[i])) for i in order)
+        ranking = tuple((names[i], float(share[i])) for i in np.argsort(-share, kind="stable"))
         label = ranking[0][0]
+        slots = {slot: kind for slot, kind in self._slots[label].items() if kind != "money" or money}
+        if not slots:
+            return Opinion(ranking)
         said = _Said(self._model, line, lang)
         places = {
-            slot: self._words(said, label, slot, drafts[slot], cache) for slot in self._slots[label] if slot in drafts
+            slot: self._words(said, label, slot, money if kind == "money" else None, cache)
+            for slot, kind in slots.items()
         }
-        return LlmReading(ranking, {slot: place for slot, place in places.items() if place})
+        return Opinion(ranking, {slot: place for slot, place in places.items() if place})
 
-    def _words(self, said: _Said, label: str, slot: str, draft: Span, cache: Cache) -> Span | None:
+    def _words(self, said: _Said, label: str, slot: str, draft: Span | None, cache: Cache) -> Span | None:
         """The words that the model writes for `slot`, or None when it writes the end of the line instead.
 
         Greedy decoding under the grammar. The draft is read in one pass and kept as far as it is what greedy decoding
@@ -131,7 +117,7 @@ class LlmReader:
         """
         opening = self._model.encode(f"|{slot}=")
         head = [*self._labels[label], *opening]
-        drafted = self._model.encode(said.drafted(draft))
+        drafted = self._model.encode(said.drafted(draft)) if draft else []
         wanted = [self._end, opening[0], *said.tokens]
         logits, longer = self._model.read([*head, *drafted], wanted, cache)
         end, opens = logits[len(self._labels[label]) - 1, :2]
@@ -163,7 +149,7 @@ class LlmReader:
         columns = [
             [(e, name) for e in spec.examples.get(lang, ())[:EXAMPLES]] for name, spec in sorted(self._intents.items())
         ]
-        columns.append([(Example(text), _NONE) for text in _CHATTER[lang][:NONE_EXAMPLES]])
+        columns.append([(Example(text), NONE) for text in _CHATTER[lang][:NONE_EXAMPLES]])
         rounds = [pair for turn in zip_longest(*columns) for pair in turn if pair]
         return "".join(f"{e.text}{_ARROW} {name}{_slots(e, lang)}\n" for e, name in rounds)
 
@@ -233,7 +219,7 @@ class _Said:
         value, token = max(options, default=(float("-inf"), -1))
         return None if not options or (ended and float(row[0]) >= value) else token
 
-    def place(self, words: list[int], near: Span) -> Span | None:
+    def place(self, words: list[int], near: Span | None) -> Span | None:
         """Where `words` stand: the place that overlaps `near` if they stand there too, else the first."""
         sofar = "".join(self._spelled[w] for w in words)
         places = []
@@ -245,7 +231,7 @@ class _Said:
             first = self._edges[start] + len(raw) - len(raw.lstrip()) - len(self._lead)
             places.append((max(first, 0), first + len(raw.strip())))
         places = [p for p in places if p[0] < p[1]]
-        return next((p for p in places if p[0] < near[1] and near[0] < p[1]), places[0] if places else None)
+        return next((p for p in places if near and p[0] < near[1] and near[0] < p[1]), places[0] if places else None)
 
     def _starts(self, sofar: str) -> list[int]:
         return [i for i in self._edges if self._letters.startswith(sofar, i)] if sofar else []

@@ -1,4 +1,4 @@
-"""The language model's forward pass once more, in numpy and float, straight from the GGUF: the yardstick for the built graph.
+"""The language model's forward pass once more, in numpy and float, from the GGUF: the yardstick for the built graph.
 
 It shares nothing with the graph but the GGUF file; slow and plain on purpose. No cache: a prompt is run as a whole.
 """
