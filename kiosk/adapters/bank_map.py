@@ -123,6 +123,7 @@ class _Reader:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._checked: set[str] = set()
 
     def read(self) -> BankMap:
         top = load(self._path).data
@@ -177,6 +178,7 @@ class _Reader:
                 node, "operation", f"the OpenAPI document has no operation {wanted!r}", _nearest(wanted, operations)
             )
         operation = operations[wanted]
+        self._sound(node, operation.body)
         request = self._mapping(node, "request") if "request" in node else {}
         self._members(request, "request", (), ("path", "query", "body"))
         path, query = (self._parameters(request, place, operation, verb) for place in ("path", "query"))
@@ -296,9 +298,20 @@ class _Reader:
             raise self._wrong(node, "status", f"{status!r} is no HTTP status")
         for name in (str(status), f"{status // 100}XX", "default"):
             if name in operation.answers:
+                self._sound(node, operation.answers[name])
                 return operation.answers[name]
         known = ", ".join(operation.answers)
         raise self._wrong(node, "status", f"{operation.id} never answers {status}", f"The document lists {known}.")
+
+    def _sound(self, node: Any, schema: str | None) -> None:
+        """The schemas that a running kiosk will rely on are schemas."""
+        try:
+            if schema is not None and schema not in self._checked:
+                self._document.check(schema)
+                self._checked.add(schema)
+        except ValueError as e:
+            where = self._where(node)
+            raise OperatorError(f"the OpenAPI document: {e}", where=where, remedy="Mend the document.") from e
 
     def _ways(self, rule: Any, member: str, operation: Operation, answer: str | None) -> Iterable[str]:
         if member not in rule:

@@ -7,6 +7,7 @@ other files or hosts, and its `servers` are never looked at: where the bank is, 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -81,8 +82,36 @@ class Document:
         return {name for s in branches for name in s.get("required", ())} if len(branches) == 1 else set()
 
     def fits(self, schema: str, value: Any) -> bool:
-        """Whether a JSON value is what the schema at this pointer describes."""
-        return bool(self._validator_at(schema).is_valid(value))
+        """Whether a JSON value is what the schema at this pointer describes. `check` the schema first."""
+        try:
+            return bool(self._validator_at(schema).is_valid(value))
+        except RecursionError:  # a schema that is made of itself alone describes nothing
+            return False
+
+    def check(self, schema: str) -> None:
+        """That the schema at this pointer, and every one it leads to, is a schema.
+
+        Raises:
+            ValueError: which one is not, and why.
+        """
+        validator = self._registry[1]
+        rules = validator(validator.META_SCHEMA)
+        todo, done = [schema], set()
+        while todo:
+            pointer = todo.pop()
+            if pointer in done:
+                continue
+            done.add(pointer)
+            node = self.find(pointer)
+            for error in rules.iter_errors(node):
+                if error.validator != "uniqueItems":  # a word twice in an enum does no harm, and real documents have it
+                    raise ValueError(f"#{pointer} is no schema: {error.message[:200]}")
+            try:
+                for word in _patterns(node):
+                    re.compile(word)
+            except re.error as e:
+                raise ValueError(f"#{pointer} has a pattern that is none: {e}") from e
+            todo += _references(node)
 
     def _validator_at(self, schema: str) -> Any:
         if schema not in self._validators:
@@ -257,8 +286,8 @@ def _references(node: Any) -> Iterator[str]:
     """The pointer of every reference; a remote one is a ValueError."""
     if isinstance(node, dict):
         for key, value in node.items():
-            if key == "$ref" and isinstance(value, str):
-                if not value.startswith("#/"):
+            if key == "$ref" and not isinstance(value, dict):  # a member may be called $ref: its schema is an object
+                if not isinstance(value, str) or not value.startswith("#/"):
                     raise ValueError(f"the reference {value!r} leads out of the document")
                 yield value[1:]
             elif key not in _DATA:
@@ -266,6 +295,18 @@ def _references(node: Any) -> Iterator[str]:
     elif isinstance(node, list):
         for value in node:
             yield from _references(value)
+
+
+def _patterns(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if key == "pattern" and isinstance(value, str):
+                yield value
+            elif key not in _DATA:
+                yield from _patterns(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _patterns(value)
 
 
 def _tokens(pointer: str) -> list[str]:
