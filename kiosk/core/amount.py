@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kiosk.core import amount_en, amount_zh
-from kiosk.core.amount_mention import Folded, Kind, Mention
+from kiosk.core.amount_mention import MINOR_PER_MAJOR, Folded, Kind, Mention
 from kiosk.events import Span
 from kiosk.values import DEFAULT_CURRENCY, Lang
 
@@ -70,13 +70,24 @@ def reading(text: str, lang: Lang, currency: str = DEFAULT_CURRENCY) -> Reading:
             gap = folded.text[money[i - 1].end : m.start]
             if words.corrects(gap, folded.text[m.end :]):
                 wrong = kept[-1].minor
+                if _elliptic(wrong, m.minor):
+                    return Reading(None, "several", spans)
                 kept = [k for k in kept[:-1] if k.minor != wrong]
             elif words.ranges(gap) and m.kind is not Kind.DENOMINATION:
                 return Reading(None, "vague", spans)
-            elif not gap.strip(" -") and not (m.kind is kept[-1].kind is Kind.NOTES):
+            elif words.adds(gap) and Kind.VALUE is m.kind is kept[-1].kind:
+                return Reading(None, "several", spans)
+            elif not gap.strip(" -") and Kind.NOTES not in (m.kind, kept[-1].kind):
                 return Reading(None, "unreadable", spans)
         kept.append(m)
     return _settle(kept, folded, spans, currency)
+
+
+def _elliptic(wrong: int | None, right: int | None) -> bool:
+    """Might a correction name only the part that was wrong? "four hundred and fifty, no, sixty"; "two hundred, no, three"."""
+    if wrong is None or right is None or wrong < 100 * MINOR_PER_MAJOR:
+        return False
+    return right < 10 * MINOR_PER_MAJOR or (right < 100 * MINOR_PER_MAJOR and wrong % (100 * MINOR_PER_MAJOR) != 0)
 
 
 def _settle(kept: list[Mention], folded: Folded, spans: tuple[Span, ...], currency: str) -> Reading:

@@ -50,15 +50,17 @@ _ONE_NOTE = {"fiver": 5, "tenner": 10}
 _CURRENCIES = {
     "pounds": "GBP", "pound": "GBP", "sterling": "GBP", "gbp": "GBP", "quid": "", "bucks": "", "buck": "",
     "dollars": "USD", "dollar": "USD", "usd": "USD", "yuan": "CNY", "rmb": "CNY", "renminbi": "CNY", "kuai": "CNY",
-    "cny": "CNY", "euros": "EUR", "euro": "EUR", "eur": "EUR",
+    "cny": "CNY", "euros": "EUR", "euro": "EUR", "eur": "EUR", "yen": "JPY", "won": "KRW", "rupees": "INR", "francs": "CHF", "roubles": "RUB", "rubles": "RUB",
 }  # fmt: skip
+#: words that may stand between a number and its currency
+_WHOSE = {"united", "states", "us", "american", "hong", "kong", "canadian", "australian", "zealand", "singapore", "british", "chinese", "english"}
 _SIGNS = {"£": "GBP", "$": "USD", "€": "EUR", "¥": "CNY"}
 _CENTS = {"p": "GBP", "pence": "GBP", "penny": "GBP", "cent": "", "cents": "", "fen": "CNY"}
 _NOTE_WORDS = {"note", "notes", "bill", "bills"}
 
 _WORD = re.compile(r"[a-z]+(?:'[a-z]+)?|\d{1,3}(?:,\d{3})++(?!\d)(?:\.\d++)?|\d++(?:\.\d++)?|[£$€¥]|[^\s\w]")
 #: digits in groups: telephones, cards, dates, times, ordinals
-_GROUPS = re.compile(r"\d++(?:[ \-/:.]\d++){2,}|\d++[:/]\d++|\d++(?:st|nd|rd|th|am|pm|s)\b")
+_GROUPS = re.compile(r"0\d++ \d++|\d++(?:[ \-/:.]\d++){2,}|\d++[:/]\d++|\d++(?:st|nd|rd|th|am|pm|s)\b")
 
 #: what may follow a small number without a currency when it is an amount
 _ENDS = {
@@ -92,29 +94,33 @@ _ABOUT_BEFORE = {
     "circa",
 }
 _BOUND_BEFORE = re.compile(
-    r"(?:at least|at most|up to|more than|less than|fewer than|no more than|over|under|below|above|minimum(?: of)?|maximum(?: of)?|max|min|another|extra|an extra"
+    r"\b(?:at least|at most|up to|more than|less than|fewer than|no more than|over|under|below|above|minimum(?: of)?|maximum(?: of)?|max|min|another|extra|an extra"
     r"|an additional|a further|exceeding|plus)(?: the)? $"
 )
 _HELD_BEFORE = re.compile(
-    r"(?:(?:got|have|has|had|is|are|only|there's|there is|left|keep|leave|leaving|owe|pension is|balance is|wages are|took out|taken out|withdrew|drew|limit is|limit of"
+    r"\b(?:(?:got|have|has|had|is|are|only|there's|there is|left|keep|leave|leaving|owe|pension is|balance is|wages are|took out|taken out|withdrew|drew|limit is|limit of"
     r"|put in|paid in|got out|spent) )(?:about |around |only |just |still |roughly )?$"
 )
 _HELD_CONTEXT = re.compile(
-    r"(?:i|we|he|she|they|there|i've|we've|there's|account|balance|pension|wages|limit|yesterday|week|month|time|already|still|should|must|to)(?: \w+){0,3} $"
+    r"\b(?:i|we|he|she|they|there|i've|we've|there's|account|balance|pension|wages|limit|yesterday|week|month|time|already|still)(?: \w+){0,3} $"
 )
 _WANTED = re.compile(
-    r"(?:can|could|may|please|let me|i'll|shall|would like to|want to|like to|wanna|might) (?:i |we |please |just )*(?:have|keep) (?:about |around |only |just )?$"
+    r"\b(?:can|could|may|please|let me|i'll|shall|would like to|want to|like to|wanna|might) (?:i |we |please |just )*(?:have|keep) (?:about |around |only |just )?$"
 )
-_KEEPS_BEFORE = re.compile(r"(?:keep|leave|leaving|owe|owes) (?:about |just |only )?$")
+_KEEPS_BEFORE = re.compile(r"\b(?:keep|leave|leaving|owe|owes) (?:about |just |only )?$")
 _NEGATED_BEFORE = re.compile(
-    r"(?:not|don't want|do not want|didn't say|did not say|don't need|never said|wasn't) (?:the |a |about |to take |take |out |take out )*$"
+    r"\b(?:not|don't want|do not want|didn't say|did not say|don't need|never said|wasn't) (?:the |a |about |to take |take |out |take out )*$"
 )
 _AGE_BEFORE = re.compile(
-    r"(?:i'm|i am|im|he's|she's|he is|she is|turned|turning|nearly|almost|just turned|over|aged|at) (?:nearly |almost |over |about |now |only )*$"
+    r"\b(?:i'm|i am|im|he's|she's|he is|she is|(?:husband|wife|mother|father|mum|dad|son|daughter|sister|brother) is|turned|turning|nearly|almost|just turned|over|aged|at) (?:nearly |almost |over |about |now |only )*$"
 )
-_CLOCK_BEFORE = re.compile(r"(?:at|by|past|till|before|after|quarter to|half|from) $")
-_COUPLE = re.compile(r"(?:a |an )?(?:few|couple|several|some|many|handful|bit|odd)(?: of)?(?: the)? (?:a )?$")
-_ISH = {"ish", "odd", "something", "plus"}
+_CLOCK_BEFORE = re.compile(r"\b(?:at|by|past|till|before|after|quarter to|half|from) $")
+_COUPLE = re.compile(r"\b(?:a |an )?(?:few|couple|several|some|many|handful|bit|odd)(?: of)?(?: the)? (?:a )?$")
+#: words after which "hundred" alone is one hundred
+_BEFORE_BARE = {
+    "withdraw", "take", "out", "get", "want", "need", "have", "me", "yes", "about", "around", "just", "please", "draw", "cash", "no",
+    "withdrawal", "like", "minus", "few", "couple", "several", "some", "hundred", "thousand", "£", "$", "¥", "€", ",", ".", "?", "!",
+}  # fmt: skip
 
 _FILL = (
     r"(?:[^\w]|please|er|erm|um|uh|hmm|oh|ah|well|dear|love|sorry|i|mean|meant|want|said|make|it|that|a|the|to|let's|let|me|have|take|out|withdraw|just|can|could|get|give"
@@ -124,6 +130,7 @@ _MARK = r"(?:no|sorry|wait|hang on|hold on|actually|i mean|i meant|make that|mak
 _HAS_MARK = re.compile(rf"\b{_MARK}\b")
 _GAP_WORD = re.compile(rf"\b(?:{_FILL}|{_MARK}|hang|hold|on|change|changed|scratch|that's)\b")
 _RANGES = re.compile(r"\W*(?:to|or|through|till|-|–|~|and a|and|maybe)\W*(?:maybe|perhaps|even|so)?\W*")
+_ADDS = re.compile(r"\b(?:and|plus|then|another|also|with)\b")
 _RETRACTS = re.compile(
     r"(?:[^\w]|please|er|erm|um|uh|oh|well|pounds|quid|ah)*(?:(?:no|wait|hang on|hold on)\b(?:[^\w]|no|wait|sorry|not that|that's not right|that's wrong)*$|not that|that's wrong|that's not right"
     r"|(?:no )?scratch that|forget it|forget that|never mind|nevermind|cancel|actually no\b|no (?:wait|sorry|actually|hang on|hold on|forget)|sorry no\b)"
@@ -279,7 +286,10 @@ def _money(text: str, words: list[_Word], i: int) -> tuple[int, Mention] | None:
     if _at(words, end) in _CENTS and _at(words, end) != "p" or (_at(words, end) == "p" and not named):
         parsed = _Parsed(end + 1, parsed.kind, parsed.value / 100, parsed.flags, parsed.strong)
         currency, named, end = _CENTS[words[end].text], True, end + 1
-    elif _at(words, end) in _CURRENCIES:
+        if _at(words, first - 1) == "and" and _at(words, first - 2) in _CURRENCIES:
+            parsed = _Parsed(end, Kind.UNREADABLE)  # the main units before it were not understood
+    elif _at(words, _past(words, end, _WHOSE)) in _CURRENCIES:
+        end = _past(words, end, _WHOSE)
         currency, named = _CURRENCIES[words[end].text] or currency, True
         end += 1
         if _at(words, end) == "sterling":
@@ -292,6 +302,13 @@ def _money(text: str, words: list[_Word], i: int) -> tuple[int, Mention] | None:
             parsed = _Parsed(end, parsed.kind, parsed.value, (*parsed.flags, "ambiguous"), parsed.strong)
         parsed, end = _with_cents(words, parsed, end)
     return end, _judge(text, words, first, end, parsed, currency, named)
+
+
+def _past(words: list[_Word], i: int, these: set[str]) -> int:
+    """The word after at most two of `these`."""
+    for _ in range(2):
+        i += _at(words, i) in these
+    return i
 
 
 def _with_cents(words: list[_Word], parsed: _Parsed, end: int) -> tuple[_Parsed, int]:
@@ -316,6 +333,10 @@ def _number(words: list[_Word], i: int) -> _Parsed | None:
     word = words[i].text
     if not (word in _NUMBER or word[0].isdigit() or (word in ("a", "an", "half") and _starts_scale(words, i + 1))):
         return None
+    if word in _UNITS or word in _ZERO:
+        digits = _digits(words, i)
+        if digits:
+            return digits
     if word in ("o", "oh", "k") or (word == "half" and _at(words, i + 1) not in ("a", "an")):
         return None
     if word in _BEYOND:
@@ -323,10 +344,6 @@ def _number(words: list[_Word], i: int) -> _Parsed | None:
     if word == "half":
         scale = _SCALES.get(_at(words, i + 2))
         return _Parsed(i + 3, Kind.VALUE, Decimal(scale) / 2, (), True) if scale else None
-    if word in _UNITS or word in _ZERO:
-        digits = _digits(words, i)
-        if digits:
-            return digits
     if word in ("hundreds", "thousands", "millions", "billions"):
         return _Parsed(i + 1, Kind.VAGUE)
     total, last, strong = Decimal(0), Decimal(10) ** 12, False
@@ -407,7 +424,9 @@ def _group(words: list[_Word], i: int, *, joined: bool) -> tuple[Decimal, int, b
         small, j = _count(words, j)
         value = Decimal(small or 0)
     elif word == "zero" and not joined:
-        return Decimal(0), j + 1, False, first
+        value, j = Decimal(0), j + 1
+        if _at(words, j) != "point":
+            return value, j, False, first
     else:
         return None
     if _at(words, j) == "point" and not joined:
@@ -542,6 +561,14 @@ def _judge(text: str, words: list[_Word], i: int, end: int, parsed: _Parsed, cur
     ):
         return mention(Kind.NOT_MONEY if after in _MEASURE else Kind.UNREADABLE)
     exact = parsed.kind is Kind.VALUE
+    if last in ("times", "half", "twice", "double", "triple", "by") or (
+        last == "of" and _at(words, i - 2) in ("quarter", "third", "half", "percent", "tenth", "%", "lots", "lot", "sets")
+    ):
+        return mention(Kind.VAGUE)
+    if words[i].text in ("hundred", "thousand", "million") and last and last not in _BEFORE_BARE:
+        return mention(Kind.UNREADABLE)  # "for hundred" is four hundred misheard
+    if after in ("more", "less", "extra") and (parsed.strong or named):
+        return mention(Kind.VAGUE)
     other = after in _MEASURE and not (after in ("of", "more") and (parsed.strong or named))
     if not named:
         if (
@@ -584,7 +611,7 @@ def _judge(text: str, words: list[_Word], i: int, end: int, parsed: _Parsed, cur
         return mention(Kind.VAGUE)
     rest = text[stop:]
     if re.match(
-        r"\s*(?:odd|something|plus|and a bit|and change|or more|or less|or over|or under|at (?:the )?(?:least|most)|max(?:imum)?|minimum)\b",
+        r"\s*(?:odd|something|plus|and a bit|and change|and then some|tops|or more|or less|or over|or under|at (?:the )?(?:least|most)|max(?:imum)?|minimum)\b",
         rest,
     ):
         return mention(Kind.VAGUE)
@@ -630,6 +657,11 @@ def corrects(gap: str, after: str) -> bool:
 def ranges(gap: str) -> bool:
     """Do the words between two mentions make them a range or a choice?"""
     return bool(_RANGES.fullmatch(gap)) and not re.fullmatch(r"\W*and(?: a)?\W*", gap)
+
+
+def adds(gap: str) -> bool:
+    """Do the words between two mentions ask for both?"""
+    return bool(_ADDS.search(gap))
 
 
 def retracted(tail: str) -> bool:

@@ -13,7 +13,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-import zhconv
+import zhconv  # type: ignore[import-untyped]
 
 from kiosk.core.amount import Reading, reading
 from kiosk.core.amount_zh import fold as fold_zh
