@@ -118,10 +118,6 @@ def _codec(protocol: str, side: str | None) -> Any:
         raise OperatorError(
             f"there is no protocol {protocol!r}", remedy=f"Choose one of {' '.join(framing.CODECS)}"
         ) from None
-    except NotImplementedError:
-        raise OperatorError(
-            f"the codec of {protocol} is not built yet", remedy=f"These are: {' '.join(framing.built())}"
-        ) from None
     if side and hasattr(codec, "side"):
         codec.side = side
     return codec

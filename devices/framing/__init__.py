@@ -10,25 +10,20 @@ from typing import cast
 
 from devices.framing.base import Codec
 
-#: protocol → module and class; None is named in the contract and not built yet
-CODECS: dict[str, tuple[str, str] | None] = {
+#: protocol → module and class
+CODECS: dict[str, tuple[str, str]] = {
     "lcdm": ("lcdm", "LcdmCodec"),
-    "ssp": None,
-    "essp": None,
-    "cctalk": None,
-    "cctalk-crc": None,
-    "ccnet": None,
-    "id003": None,
-    "ebds": None,
-    "sam": None,
-    "modbus": None,
+    "ssp": ("ssp", "SspCodec"),
+    "essp": ("essp", "EsspCodec"),
+    "cctalk": ("cctalk", "CctalkCodec"),
+    "cctalk-crc": ("cctalk", "CctalkCrcCodec"),
+    "ccnet": ("ccnet", "CcnetCodec"),
+    "id003": ("id003", "Id003Codec"),
+    "ebds": ("ebds", "EbdsCodec"),
+    "sam": ("sam", "SamCodec"),
+    "modbus": ("modbus", "ModbusCodec"),
     "escpos-status": ("escpos_status", "EscposStatusCodec"),
 }
-
-
-def built() -> list[str]:
-    """Names of the protocols that have a codec."""
-    return [name for name, where in CODECS.items() if where]
 
 
 def codec(protocol: str) -> Codec:
@@ -36,10 +31,6 @@ def codec(protocol: str) -> Codec:
 
     Raises:
         KeyError: no such protocol.
-        NotImplementedError: the protocol is known and has no codec yet.
     """
-    where = CODECS[protocol]
-    if where is None:
-        raise NotImplementedError(protocol)
-    module, name = where
+    module, name = CODECS[protocol]
     return cast(Codec, getattr(importlib.import_module(f"devices.framing.{module}"), name)())

@@ -25,6 +25,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from devices.framing.base import Codec, Fault, Fields, Frame, Side, Took, hexed, unhexed
+from devices.framing.checks import xor
 
 EOT, SOH, ID, STX, ETX, ACK, NCK = 0x04, 0x01, 0x50, 0x02, 0x03, 0x06, 0x15
 #: notes in one command (specification p9)
@@ -107,13 +108,6 @@ def error_byte(code: int) -> ErrorByte:
     return ERRORS.get(code, ErrorByte(ErrorClass.DOUBT, f"unknown error {code:02X}"))
 
 
-def bcc(data: bytes) -> int:
-    check = 0
-    for byte in data:
-        check ^= byte
-    return check
-
-
 def command(cmd: int, *notes: int) -> bytes:
     """The bytes of a command; `notes` are the numbers it carries (upper, lower).
 
@@ -129,7 +123,7 @@ def command(cmd: int, *notes: int) -> bytes:
 
 def _framed(start: int, body: bytes) -> bytes:
     raw = bytes([start, ID, STX]) + body + bytes([ETX])
-    return raw + bytes([bcc(raw)])
+    return raw + bytes([xor(raw)])
 
 
 class LcdmCodec(Codec):
@@ -164,8 +158,8 @@ class LcdmCodec(Codec):
         raw = buffer[:size]
         if raw[-2] != ETX:
             return _bad(raw, f"byte {size - 2} is {raw[-2]:02X}, not ETX 03")
-        if bcc(raw[:-1]) != raw[-1]:
-            return _bad(raw, f"BCC is {raw[-1]:02X}, not {bcc(raw[:-1]):02X}")
+        if xor(raw[:-1]) != raw[-1]:
+            return _bad(raw, f"BCC is {raw[-1]:02X}, not {xor(raw[:-1]):02X}")
         try:
             fields = _read(start, raw[3:-2])
         except ValueError as e:
