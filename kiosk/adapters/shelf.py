@@ -30,7 +30,7 @@ class Shelf:
     def get(self, name: str) -> Sound | None:
         try:
             with wave.open(str(self._file(name)), "rb") as f:
-                return np.frombuffer(f.readframes(f.getnframes()), "<i2").astype(np.float32) / 32768
+                return np.frombuffer(f.readframes(f.getnframes()), "<i2").astype(np.float32) / np.float32(32768)
         except (OSError, EOFError, wave.Error, ValueError):
             return None
 

@@ -1,4 +1,4 @@
-"""Where the demo's microphone would be plugged in: frames of a noisy room over a unix socket, speech mixed in on request.
+"""Where the demo's microphone would be plugged in: a noisy room over a unix socket, speech mixed in on request.
 
     customer's thread                     this thread                                    speech process
     say(sound) ───────────────► queue ──► noise + sound, `FRAME` samples, s16le 16 kHz ──► unix socket
@@ -33,7 +33,7 @@ _END = None
 
 
 class Room:
-    """Continuous low noise, the same for one seed: white and rumbling in equal parts, `snr_db` below a customer's voice."""
+    """Low noise without end, the same for one seed: half white, half rumbling, `snr_db` below a customer's voice."""
 
     _LOOP_S = 8
 
@@ -88,12 +88,12 @@ class Microphone:
     def say(self, sound: Sound, tail_s: float = 1.5) -> float:
         """Say it, and return when its last sample went out: that moment, in CLOCK_MONOTONIC milliseconds.
 
-        `tail_s` of room noise follow, in which an endpointer can find the end; `say` does not wait for them.
+        Unpaced, `tail_s` of room noise follow, in which an endpointer can find the end; `say` does not wait for them.
 
         Raises:
             ConnectionError: the reader hung up.
         """
-        tail = np.zeros(round(tail_s * RATE), np.float32)
+        tail = np.zeros(round(tail_s * RATE) if self._fast else 0, np.float32)
         return self._wish(np.concatenate([sound, tail]), len(sound)) * 1000
 
     def hush(self, seconds: float) -> None:
