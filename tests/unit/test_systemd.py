@@ -16,8 +16,8 @@ from kiosk.run.vision import read_settings as read_vision
 
 SYSTEMD = Path(__file__).resolve().parents[2] / "systemd"
 SERVICES = ("kiosk.service", "kiosk-speech.service", "kiosk-vision.service", "kiosk-devices.service")
-#: Highest exposure in tenths (`systemd-analyze security`: 0 best, 100 worst). The core's network is worth 0.7: the bank's
-#: address is the operator's to choose, so no unit can deny the others. 0.2 is left for what later versions will judge.
+#: Highest exposure in tenths (`systemd-analyze security`: 0 best, 100 worst). The core's network is worth 0.7: the
+#: bank's address is the operator's to choose, so no unit can deny the others. 0.2 is left for later items.
 EXPOSURE = {"kiosk.service": 18, "kiosk-speech.service": 11, "kiosk-vision.service": 11, "kiosk-devices.service": 11}
 
 needs_systemd = pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not installed")
@@ -41,21 +41,8 @@ def test_systemd_accepts_the_units(tmp_path: Path) -> None:
 @needs_systemd
 @pytest.mark.parametrize("name", SERVICES)
 def test_the_sandbox_holds(name: str) -> None:
-    threshold = str(int(EXPOSURE[name] * 10))
-    done = subprocess.run(
-        [
-            "systemd-analyze",
-            "security",
-            "--offline=true",
-            "--no-pager",
-            f"--threshold={threshold}",
-            str(SYSTEMD / name),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    command = ["systemd-analyze", "security", "--offline=true", "--no-pager", f"--threshold={EXPOSURE[name]}"]
+    done = subprocess.run([*command, str(SYSTEMD / name)], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout.splitlines()[-1:]
 
 
