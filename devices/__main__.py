@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +63,7 @@ def encode(protocol: str, hex_: tuple[str, ...], side: str | None, as_json: bool
         wanted: list[Any] = [_object(text) for text in hex_]
     else:
         data = _bytes(hex_)
-        items = list(_items(protocol, data, side))
+        items = _items(protocol, data, side)
         whole = bool(items) and all(isinstance(i, Frame) for i in items)
         wanted = [i.fields for i in items] if whole else [data]
     for want in wanted:
@@ -73,7 +72,7 @@ def encode(protocol: str, hex_: tuple[str, ...], side: str | None, as_json: bool
         except ValueError as e:
             _print({"ok": False, "fields": {}, "error": str(e), "hex": ""}, as_json)
             continue
-        back = next(iter(_items(protocol, raw, side)))
+        back = _items(protocol, raw, side)[0]
         fields = {} if isinstance(back, Fault) else back.fields
         _print({"ok": True, "fields": fields, "error": None, "hex": hexed(raw)}, as_json)
 
@@ -123,18 +122,16 @@ def _codec(protocol: str, side: str | None) -> Any:
     return codec
 
 
-def _items(protocol: str, data: bytes, side: str | None) -> Iterator[Any]:
-    """Frames and faults of `data`. Where the side matters and is not given: the host's, if that explains every byte."""
-    from devices.framing.base import Frame
+def _items(protocol: str, data: bytes, side: str | None) -> list[Any]:
+    """Frames and faults of `data`. Where the side matters and is not given: the one that explains more of it."""
+    from devices.framing.base import Fault
 
-    if side is None and hasattr(_codec(protocol, None), "side"):
-        host = _codec(protocol, "host")
-        items = host.feed(data) + host.end()
-        if items and all(isinstance(i, Frame) for i in items):
-            yield from items
-            return
-    codec = _codec(protocol, side)
-    yield from codec.feed(data) + codec.end()
+    sided = side is None and hasattr(_codec(protocol, None), "side")
+    readings = []
+    for one in ("host", "device") if sided else (side,):
+        codec = _codec(protocol, one)
+        readings.append(codec.feed(data) + codec.end())
+    return min(readings, key=lambda items: (sum(isinstance(i, Fault) for i in items), len(items)))
 
 
 @cli.group()
