@@ -61,7 +61,11 @@ def reading(text: str, lang: Lang, currency: str = DEFAULT_CURRENCY) -> Reading:
         return Reading(None, "everything", spans)
     if not money:
         return Reading(None, "not money" if found else "no number")
-    if words.retracted(folded.text[money[-1].end :]):
+    end = money[-1].end
+    later = [m for m in found if m.start >= end]
+    if words.retracted(folded.text[end:]) or (
+        later and words.corrects(folded.text[end : later[0].start], folded.text[later[0].end :])
+    ):
         return Reading(None, "taken back", spans)
 
     kept: list[Mention] = []

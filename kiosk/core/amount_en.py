@@ -330,6 +330,8 @@ def _with_cents(words: list[_Word], parsed: _Parsed, end: int) -> tuple[_Parsed,
 
 def _number(words: list[_Word], i: int) -> _Parsed | None:
     """The longest number at word `i`; None when no number begins there."""
+    if i >= len(words):
+        return None
     word = words[i].text
     if not (word in _NUMBER or word[0].isdigit() or (word in ("a", "an", "half") and _starts_scale(words, i + 1))):
         return None
