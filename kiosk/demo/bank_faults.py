@@ -126,18 +126,18 @@ class Faulty:
             await _answer(send, _Recorded(503, [(b"content-type", b"application/json")], body))
             return
         if name is FaultName.TIMEOUT_BEFORE_COMMIT:
-            await asyncio.sleep(self.silence_s)
+            await _hung_up(receive, self.silence_s)
             _break(scope)
             return
         answer = await self._record(scope, receive)
         before, self._last = self._last, answer
         if name is FaultName.TIMEOUT_AFTER_COMMIT:
-            await asyncio.sleep(self.silence_s)
+            await _hung_up(receive, self.silence_s)
             _break(scope)
         elif name is FaultName.RESET:
             _break(scope)
         elif name is FaultName.DRIP:
-            await _answer(send, answer, pause_s=DRIP_S)
+            await _drip(receive, send, answer)
         elif name is FaultName.WRONG_JSON:
             await _answer(
                 send, _Recorded(answer.status, answer.headers, answer.body[: len(answer.body) // 2] + b" NaN")
@@ -173,14 +173,34 @@ class Faulty:
         return answer
 
 
-async def _answer(send: Send, answer: _Recorded, pause_s: float = 0.0) -> None:
+async def _answer(send: Send, answer: _Recorded) -> None:
+    await _begin(send, answer)
+    await send({"type": "http.response.body", "body": answer.body})
+
+
+async def _begin(send: Send, answer: _Recorded) -> None:
     headers = [*answer.headers, (b"content-length", str(len(answer.body)).encode())]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    if pause_s:
-        for byte in answer.body:
-            await send({"type": "http.response.body", "body": bytes([byte]), "more_body": True})
-            await asyncio.sleep(pause_s)
-    await send({"type": "http.response.body", "body": b"" if pause_s else answer.body})
+
+
+async def _drip(receive: Receive, send: Send, answer: _Recorded) -> None:
+    await _begin(send, answer)
+    for byte in answer.body:
+        await send({"type": "http.response.body", "body": bytes([byte]), "more_body": True})
+        if await _hung_up(receive, DRIP_S):
+            return
+    await send({"type": "http.response.body"})
+
+
+async def _hung_up(receive: Receive, limit_s: float) -> bool:
+    """Wait until the caller hangs up, `limit_s` at most: nobody is kept waiting for a caller who is gone."""
+    try:
+        async with asyncio.timeout(limit_s):
+            while (await receive())["type"] != "http.disconnect":
+                pass
+    except TimeoutError:
+        return False
+    return True
 
 
 def _more(value: Any) -> Any:
