@@ -34,8 +34,8 @@ class Amount:
 class Reading:
     """`amount`, or None and `why`; `spans` are the words that were weighed, in the original text.
 
-    `why` is empty with an amount, else one of: `no number`, `not money`, `vague`, `everything`, `several`, `taken back`,
-    `notes only`, `unreadable`, `too long`.
+    `why` is empty with an amount, else one of: `no number`, `not money`, `vague`, `everything`, `several`,
+    `taken back`, `notes only`, `unreadable`, `too long`.
     """
 
     amount: Amount | None
@@ -88,7 +88,7 @@ def reading(text: str, lang: Lang, currency: str = DEFAULT_CURRENCY) -> Reading:
 
 
 def _elliptic(wrong: int | None, right: int | None) -> bool:
-    """Might a correction name only the part that was wrong? "four hundred and fifty, no, sixty"; "two hundred, no, three"."""
+    """Might a correction name only the part that was wrong? "four hundred and fifty, no, sixty"."""
     if wrong is None or right is None or wrong < 100 * MINOR_PER_MAJOR:
         return False
     return right < 10 * MINOR_PER_MAJOR or (right < 100 * MINOR_PER_MAJOR and wrong % (100 * MINOR_PER_MAJOR) != 0)

@@ -7,8 +7,8 @@ Choices that a reader may want to know:
 
 * "twelve fifty", "two fifty", "five ten" are 1,250, 250 and 510 as a bank hears them, and `ambiguous`;
   "thirty forty" is a range; "twelve pounds fifty" is 12.50 without doubt.
-* "a couple of hundred", "a few hundred", "five or six hundred", "hundreds", "at least fifty" have no value; "about fifty",
-  "fifty or so" have one, `approximate`.
+* "a couple of hundred", "a few hundred", "five or six hundred", "hundreds", "at least fifty" have no value;
+  "about fifty", "fifty or so" have one, `approximate`.
 * "ten twenties", "five fifty pound notes", "a fiver" count notes, and counts of notes add up.
 * Digits one by one are an amount only when they end in zero ("five zero zero", `ambiguous`): the rest are card numbers.
 * A number below a hundred without a currency counts only where the sentence ends after it or goes on as it does after
@@ -24,15 +24,17 @@ from decimal import Decimal
 
 from kiosk.core.amount_mention import Folded, Kind, Mention, to_minor
 
-_UNITS = dict(zip("one two three four five six seven eight nine".split(), range(1, 10), strict=True))
+_UNITS = dict(zip(["one", "two", "three", "four", "five", "six", "seven", "eight", "nine"], range(1, 10), strict=True))
 _TEENS = dict(
     zip(
-        "ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split(),
+        ["ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"],
         range(10, 20),
         strict=True,
     )
 )
-_TENS = dict(zip("twenty thirty forty fifty sixty seventy eighty ninety".split(), range(20, 100, 10), strict=True))
+_TENS = dict(
+    zip(["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"], range(20, 100, 10), strict=True)
+)
 _TENS["fourty"] = 40
 _SMALL = _UNITS | _TEENS | _TENS
 _ZERO = {"zero", "oh", "o", "nought", "nil"}
@@ -50,10 +52,25 @@ _ONE_NOTE = {"fiver": 5, "tenner": 10}
 _CURRENCIES = {
     "pounds": "GBP", "pound": "GBP", "sterling": "GBP", "gbp": "GBP", "quid": "", "bucks": "", "buck": "",
     "dollars": "USD", "dollar": "USD", "usd": "USD", "yuan": "CNY", "rmb": "CNY", "renminbi": "CNY", "kuai": "CNY",
-    "cny": "CNY", "euros": "EUR", "euro": "EUR", "eur": "EUR", "yen": "JPY", "won": "KRW", "rupees": "INR", "francs": "CHF", "roubles": "RUB", "rubles": "RUB",
+    "cny": "CNY", "euros": "EUR", "euro": "EUR", "eur": "EUR", "yen": "JPY", "won": "KRW", "rupees": "INR",
+    "francs": "CHF", "roubles": "RUB", "rubles": "RUB",
 }  # fmt: skip
 #: words that may stand between a number and its currency
-_WHOSE = {"united", "states", "us", "american", "hong", "kong", "canadian", "australian", "zealand", "singapore", "british", "chinese", "english"}
+_WHOSE = {
+    "united",
+    "states",
+    "us",
+    "american",
+    "hong",
+    "kong",
+    "canadian",
+    "australian",
+    "zealand",
+    "singapore",
+    "british",
+    "chinese",
+    "english",
+}
 _SIGNS = {"£": "GBP", "$": "USD", "€": "EUR", "¥": "CNY"}
 _CENTS = {"p": "GBP", "pence": "GBP", "penny": "GBP", "cent": "", "cents": "", "fen": "CNY"}
 _NOTE_WORDS = {"note", "notes", "bill", "bills"}
@@ -64,21 +81,30 @@ _GROUPS = re.compile(r"0\d++ \d++|\d++(?:[ \-/:.]\d++){2,}|\d++[:/]\d++|\d++(?:s
 
 #: what may follow a small number without a currency when it is an amount
 _ENDS = {
-    "please", "thanks", "thank", "cheers", "love", "dear", "and", "or", "no", "not", "if", "in", "out", "from", "will", "would",
-    "should", "is", "that's", "that", "ta", "today", "now", "then", "to", "for", "would", "just", "only", "cash", "sorry", "wait",
-    "er", "um", "uh", "actually", "make", "i", "ok", "okay", "right", "on", "altogether", "total", "mate", "darling", "duck", "pet",
-    "sir", "miss", "madam", "ish", "ought", "but", "instead", "though", "with", "as", "so", "rather", "my", "it", "do", "can", "you", "the", "a", "all",
+    "please", "thanks", "thank", "cheers", "love", "dear", "and", "or", "no", "not", "if", "in", "out", "from",
+    "will", "would",
+    "should", "is", "that's", "that", "ta", "today", "now", "then", "to", "for", "just", "only", "cash",
+    "sorry", "wait",
+    "er", "um", "uh", "actually", "make", "i", "ok", "okay", "right", "on", "altogether", "total", "mate", "darling",
+    "duck", "pet",
+    "sir", "miss", "madam", "ish", "ought", "but", "instead", "though", "with", "as", "so", "rather", "my", "it",
+    "do", "can", "you", "the", "a", "all",
 }  # fmt: skip
 #: after a number of any size: it counts something else
 _MEASURE = {
-    "year", "years", "yr", "yrs", "month", "months", "week", "weeks", "day", "days", "hour", "hours", "minute", "minutes", "mins", "second",
-    "seconds", "o'clock", "am", "pm", "percent", "per", "times", "people", "miles", "degrees", "streets", "street", "road", "avenue",
-    "th", "children", "kids", "cards", "card", "accounts", "account", "attempts", "letters", "digits", "digit", "points", "of", "%", "bus",
+    "year", "years", "yr", "yrs", "month", "months", "week", "weeks", "day", "days", "hour", "hours", "minute",
+    "minutes", "mins", "second",
+    "seconds", "o'clock", "am", "pm", "percent", "per", "times", "people", "miles", "degrees", "streets", "street",
+    "road", "avenue",
+    "th", "children", "kids", "cards", "card", "accounts", "account", "attempts", "letters", "digits", "digit",
+    "points", "of", "%", "bus",
     "steps", "kilos", "kg", "tries", "questions", "moment", "more",
 }  # fmt: skip
 _BEFORE_OTHER = {
-    "number", "flat", "room", "apartment", "page", "bus", "line", "since", "year", "born", "pin", "code", "ending", "ends", "digits",
-    "extension", "aged", "age", "floor", "unit", "section", "step", "option", "window", "counter", "until", "before", "card", "chapter",
+    "number", "flat", "room", "apartment", "page", "bus", "line", "since", "year", "born", "pin", "code", "ending",
+    "ends", "digits",
+    "extension", "aged", "age", "floor", "unit", "section", "step", "option", "window", "counter", "until", "before",
+    "card", "chapter",
 }  # fmt: skip
 _ABOUT_BEFORE = {
     "about",
@@ -94,49 +120,65 @@ _ABOUT_BEFORE = {
     "circa",
 }
 _BOUND_BEFORE = re.compile(
-    r"\b(?:at least|at most|up to|more than|less than|fewer than|no more than|over|under|below|above|minimum(?: of)?|maximum(?: of)?|max|min|another|extra|an extra"
+    r"\b(?:at least|at most|up to|more than|less than|fewer than|no more than|over|under|below|above"
+    r"|minimum(?: of)?|maximum(?: of)?|max|min|another|extra|an extra"
     r"|an additional|a further|exceeding|plus)(?: the)? $"
 )
 _HELD_BEFORE = re.compile(
-    r"\b(?:(?:got|have|has|had|is|are|only|there's|there is|left|keep|leave|leaving|owe|pension is|balance is|wages are|took out|taken out|withdrew|drew|limit is|limit of"
+    r"\b(?:(?:got|have|has|had|is|are|only|there's|there is|left|keep|leave|leaving|owe|pension is"
+    r"|balance is|wages are|took out|taken out|withdrew|drew|limit is|limit of"
     r"|put in|paid in|got out|spent) )(?:about |around |only |just |still |roughly )?$"
 )
 _HELD_CONTEXT = re.compile(
-    r"\b(?:i|we|he|she|they|there|i've|we've|there's|account|balance|pension|wages|limit|yesterday|week|month|time|already|still)(?: \w+){0,3} $"
+    r"\b(?:i|we|he|she|they|there|i've|we've|there's|account|balance|pension|wages|limit|yesterday|week"
+    r"|month|time|already|still)(?: \w+){0,3} $"
 )
 _WANTED = re.compile(
-    r"\b(?:can|could|may|please|let me|i'll|shall|would like to|want to|like to|wanna|might) (?:i |we |please |just )*(?:have|keep) (?:about |around |only |just )?$"
+    r"\b(?:can|could|may|please|let me|i'll|shall|would like to|want to|like to|wanna|might) (?:i |we "
+    r"|please |just )*(?:have|keep) (?:about |around |only |just )?$"
 )
 _KEEPS_BEFORE = re.compile(r"\b(?:keep|leave|leaving|owe|owes) (?:about |just |only )?$")
 _NEGATED_BEFORE = re.compile(
-    r"\b(?:not|don't want|do not want|didn't say|did not say|don't need|never said|wasn't) (?:the |a |about |to take |take |out |take out )*$"
+    r"\b(?:not|don't want|do not want|didn't say|did not say|don't need|never said|wasn't) (?:the |a "
+    r"|about |to take |take |out |take out )*$"
 )
 _AGE_BEFORE = re.compile(
-    r"\b(?:i'm|i am|im|he's|she's|he is|she is|(?:husband|wife|mother|father|mum|dad|son|daughter|sister|brother) is|turned|turning|nearly|almost|just turned|over|aged|at) (?:nearly |almost |over |about |now |only )*$"
+    r"\b(?:i'm|i am|im|he's|she's|he is|she is|(?:husband|wife|mother|father|mum|dad|son|daughter|sister"
+    r"|brother) is|turned|turning|nearly|almost|just turned|over|aged|at) (?:nearly |almost |over "
+    r"|about |now |only )*$"
 )
 _CLOCK_BEFORE = re.compile(r"\b(?:at|by|past|till|before|after|quarter to|half|from) $")
 _COUPLE = re.compile(r"\b(?:a |an )?(?:few|couple|several|some|many|handful|bit|odd)(?: of)?(?: the)? (?:a )?$")
 #: words after which "hundred" alone is one hundred
 _BEFORE_BARE = {
-    "withdraw", "take", "out", "get", "want", "need", "have", "me", "yes", "about", "around", "just", "please", "draw", "cash", "no",
-    "withdrawal", "like", "minus", "few", "couple", "several", "some", "hundred", "thousand", "£", "$", "¥", "€", ",", ".", "?", "!",
+    "withdraw", "take", "out", "get", "want", "need", "have", "me", "yes", "about", "around", "just", "please",
+    "draw", "cash", "no",
+    "withdrawal", "like", "minus", "few", "couple", "several", "some", "hundred", "thousand", "£", "$", "¥", "€",
+    ",", ".", "?", "!",
 }  # fmt: skip
 
 _FILL = (
-    r"(?:[^\w]|please|er|erm|um|uh|hmm|oh|ah|well|dear|love|sorry|i|mean|meant|want|said|make|it|that|a|the|to|let's|let|me|have|take|out|withdraw|just|can|could|get|give"
+    r"(?:[^\w]|please|er|erm|um|uh|hmm|oh|ah|well|dear|love|sorry|i|mean|meant|want|said|make|it|that|a"
+    r"|the|to|let's|let|me|have|take|out|withdraw|just|can|could|get|give"
     r"|should|be|say|you|know|i'd|like|no|not|quid|pounds|bucks|is|was|my|i'll|go|with|for)"
 )
-_MARK = r"(?:no|sorry|wait|hang on|hold on|actually|i mean|i meant|make that|make it|rather|scratch that|correction|instead|oops|not that|change that to|changed to|that's wrong|wrong)"
+_MARK = (
+    r"(?:no|sorry|wait|hang on|hold on|actually|i mean|i meant|make that|make it|rather|scratch that"
+    r"|correction|instead|oops|not that|change that to|changed to|that's wrong|wrong)"
+)
 _HAS_MARK = re.compile(rf"\b{_MARK}\b")
 _GAP_WORD = re.compile(rf"\b(?:{_FILL}|{_MARK}|hang|hold|on|change|changed|scratch|that's)\b")
 _RANGES = re.compile(r"\W*(?:to|or|through|till|-|–|~|and a|and|maybe)\W*(?:maybe|perhaps|even|so)?\W*")
 _ADDS = re.compile(r"\b(?:and|plus|then|another|also|with)\b")
 _RETRACTS = re.compile(
-    r"(?:[^\w]|please|er|erm|um|uh|oh|well|pounds|quid|ah)*(?:(?:no|wait|hang on|hold on)\b(?:[^\w]|no|wait|sorry|not that|that's not right|that's wrong)*$|not that|that's wrong|that's not right"
-    r"|(?:no )?scratch that|forget it|forget that|never mind|nevermind|cancel|actually no\b|no (?:wait|sorry|actually|hang on|hold on|forget)|sorry no\b)"
+    r"(?:[^\w]|please|er|erm|um|uh|oh|well|pounds|quid|ah)*(?:(?:no|wait|hang on|hold on)\b(?:[^\w]|no"
+    r"|wait|sorry|not that|that's not right|that's wrong)*$|not that|that's wrong|that's not right"
+    r"|(?:no )?scratch that|forget it|forget that|never mind|nevermind|cancel|actually no\b|no (?:wait"
+    r"|sorry|actually|hang on|hold on|forget)|sorry no\b)"
 )
 _EVERYTHING = re.compile(
-    r"\b(?:everything|the (?:whole )?lot|all of (?:it|my|the)|all (?:my|the|our) (?:money|savings|cash)|empty|the rest|whatever(?:'s| is) left|half of|half my|as much as"
+    r"\b(?:everything|the (?:whole )?lot|all of (?:it|my|the)|all (?:my|the|our) (?:money|savings|cash)"
+    r"|empty|the rest|whatever(?:'s| is) left|half of|half my|as much as"
     r"|the remainder|clear (?:it|out)|withdraw all|take (?:it )?all out|all that's)\b"
 )
 
@@ -283,7 +325,7 @@ def _money(text: str, words: list[_Word], i: int) -> tuple[int, Mention] | None:
     if parsed is None:
         return None
     end = parsed.end
-    if _at(words, end) in _CENTS and _at(words, end) != "p" or (_at(words, end) == "p" and not named):
+    if (_at(words, end) in _CENTS and _at(words, end) != "p") or (_at(words, end) == "p" and not named):
         parsed = _Parsed(end + 1, parsed.kind, parsed.value / 100, parsed.flags, parsed.strong)
         currency, named, end = _CENTS[words[end].text], True, end + 1
         if _at(words, first - 1) == "and" and _at(words, first - 2) in _CURRENCIES:
@@ -513,7 +555,7 @@ def _digits(words: list[_Word], i: int) -> _Parsed | None:
         return _Parsed(j + 1, Kind.NOT_MONEY if len(digits) > 3 else Kind.UNREADABLE)
     if 3 <= len(digits) <= 6 and digits[0] != "0" and digits.endswith("00"):
         return _Parsed(j, Kind.VALUE, Decimal(digits), ("ambiguous",), True)
-    if len(digits) == 2 and digits[0] == "0" or len(digits) > 2:
+    if (len(digits) == 2 and digits[0] == "0") or len(digits) > 2:
         return _Parsed(j, Kind.NOT_MONEY)
     return _Parsed(j, Kind.UNREADABLE)
 
@@ -531,7 +573,7 @@ def _pair(words: list[_Word], i: int, end: int, first: Decimal) -> _Parsed | Non
         return None
     second, after = _count(words, end)
     following = _at(words, after)
-    if second is None or second < 10 or following in _NUMBER and following not in ("k",):
+    if second is None or second < 10 or (following in _NUMBER and following not in ("k",)):
         if following in _HUNDRED or following in _SCALES:
             return _Parsed(after + 1, Kind.VAGUE)
         while _at(words, after) in _NUMBER:
@@ -564,7 +606,8 @@ def _judge(text: str, words: list[_Word], i: int, end: int, parsed: _Parsed, cur
         return mention(Kind.NOT_MONEY if after in _MEASURE else Kind.UNREADABLE)
     exact = parsed.kind is Kind.VALUE
     if last in ("times", "half", "twice", "double", "triple", "by") or (
-        last == "of" and _at(words, i - 2) in ("quarter", "third", "half", "percent", "tenth", "%", "lots", "lot", "sets")
+        last == "of"
+        and _at(words, i - 2) in ("quarter", "third", "half", "percent", "tenth", "%", "lots", "lot", "sets")
     ):
         return mention(Kind.VAGUE)
     if words[i].text in ("hundred", "thousand", "million") and last and last not in _BEFORE_BARE:
@@ -594,7 +637,7 @@ def _judge(text: str, words: list[_Word], i: int, end: int, parsed: _Parsed, cur
         if exact and 1900 <= value <= 2030 and last in ("in", "since", "of", "year"):
             return mention(Kind.NOT_MONEY)
         raw = words[i].text
-        if exact and raw.isdigit() and (len(raw) >= 7 or raw.startswith("0") and len(raw) > 1):
+        if exact and raw.isdigit() and (len(raw) >= 7 or (raw.startswith("0") and len(raw) > 1)):
             return mention(Kind.NOT_MONEY)
     elif other:
         return mention(Kind.NOT_MONEY)
@@ -613,7 +656,8 @@ def _judge(text: str, words: list[_Word], i: int, end: int, parsed: _Parsed, cur
         return mention(Kind.VAGUE)
     rest = text[stop:]
     if re.match(
-        r"\s*(?:odd|something|plus|and a bit|and change|and then some|tops|or more|or less|or over|or under|at (?:the )?(?:least|most)|max(?:imum)?|minimum)\b",
+        r"\s*(?:odd|something|plus|and a bit|and change|and then some|tops|or more|or less|or over|or under"
+        r"|at (?:the )?(?:least|most)|max(?:imum)?|minimum)\b",
         rest,
     ):
         return mention(Kind.VAGUE)
@@ -635,12 +679,8 @@ def _judge(text: str, words: list[_Word], i: int, end: int, parsed: _Parsed, cur
     if minor is None:
         return mention(Kind.UNREADABLE)
     flags = list(parsed.flags)
-    if (
-        before.split()[-1:]
-        and before.split()[-1] in _ABOUT_BEFORE
-        or re.match(
-            r"\s*(?:pounds|quid|yuan)?[\s\-]*(?:ish|or so|or thereabouts|roughly|approximately|give or take)\b", rest
-        )
+    if (before.split()[-1:] and before.split()[-1] in _ABOUT_BEFORE) or re.match(
+        r"\s*(?:pounds|quid|yuan)?[\s\-]*(?:ish|or so|or thereabouts|roughly|approximately|give or take)\b", rest
     ):
         flags.insert(0, "approximate")
     return mention(Kind.VALUE, minor, tuple(flags))

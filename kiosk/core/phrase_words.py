@@ -12,18 +12,21 @@ from kiosk.values import Lang
 #: dropped wherever they stand; a phrase of nothing else keeps them (嗯 alone is a yes)
 FILLERS: dict[Lang, re.Pattern[str]] = {
     "zh": re.compile(
-        r"[嗯呃额哦噢喔啊哎唉诶呀哈呢嘛啦呗]|那个(?=$|[^人号])|就是说|这个嘛|麻烦(?:你|您)?(?:一下)?|请问一?下?|请(?=[^假客])|劳驾|谢谢(?:你|您)?|多谢|拜托"
+        r"[嗯呃额哦噢喔啊哎唉诶呀哈呢嘛啦呗]|那个(?=$|[^人号])|就是说|这个嘛|麻烦(?:你|您)?(?:一下)?"
+        r"|请问一?下?|请(?=[^假客])|劳驾|谢谢(?:你|您)?|多谢|拜托"
         r"|你好|您好|喂|不好意思|打扰一?下?|我说"
     ),
     "en": re.compile(
-        r"\b(?:uh+|um+|er+m?|ah|oh|well|hmm+|please|thanks|thank you(?: very much)?|ta|cheers|hello|hi|hiya|good (?:morning|afternoon)|excuse me|so"
+        r"\b(?:uh+|um+|er+m?|ah|oh|well|hmm+|please|thanks|thank you(?: very much)?|ta|cheers|hello|hi|hiya"
+        r"|good (?:morning|afternoon)|excuse me|so"
         r"|now then|if you don't mind|if that's all right|would you|you know)\b"
     ),
 }
 #: how elderly customers address whoever stands there
 KIN: dict[Lang, re.Pattern[str]] = {
     "zh": re.compile(
-        r"(?:小)?(?:闺女|姑娘|丫头|妹子|妹妹|小妹|同志|师傅|大姐|大哥|大兄弟|小伙子|小伙儿|小伙|小同志|孩子|后生|囡囡|美女|帅哥|经理|老师|机器人|小朋友)(?=$|[^的给转汇])"
+        r"(?:小)?(?:闺女|姑娘|丫头|妹子|妹妹|小妹|同志|师傅|大姐|大哥|大兄弟|小伙子|小伙儿|小伙|小同志|孩子"
+        r"|后生|囡囡|美女|帅哥|经理|老师|机器人|小朋友)(?=$|[^的给转汇])"
     ),
     "en": re.compile(
         r"\b(?:love|dear|dearie|darling|pet|duck|hen|sweetheart|mate|son|lad|lass|sir|miss|madam|young (?:man|lady))\b"
@@ -32,33 +35,46 @@ KIN: dict[Lang, re.Pattern[str]] = {
 #: what a recogniser writes for what was said; longest first, for matching only
 SOUND_ALIKE: dict[Lang, tuple[tuple[str, str], ...]] = {
     "zh": (
-        ("鱼额", "余额"), ("余鹅", "余额"), ("鱼鹅", "余额"), ("余儿", "余额"), ("与额", "余额"), ("雨额", "余额"), ("于额", "余额"),
+        ("鱼额", "余额"), ("余鹅", "余额"), ("鱼鹅", "余额"), ("余儿", "余额"), ("与额", "余额"), ("雨额", "余额"),
+        ("于额", "余额"),
         ("查鱼", "查余额"), ("差余额", "查余额"), ("茶余额", "查余额"),
-        ("去款", "取款"), ("曲款", "取款"), ("区款", "取款"), ("取宽", "取款"), ("去宽", "取款"), ("娶款", "取款"), ("趣款", "取款"),
-        ("去钱", "取钱"), ("娶钱", "取钱"), ("取前", "取钱"), ("去前", "取钱"), ("去现金", "取现金"), ("去点钱", "取点钱"), ("去#", "取#"), ("娶#", "取#"), ("曲#", "取#"),
-        ("村钱", "存钱"), ("村款", "存款"), ("寸款", "存款"), ("存前", "存钱"), ("村#", "存#"), ("纯钱", "存钱"), ("春钱", "存钱"),
-        ("推河", "退卡"), ("推卡", "退卡"), ("腿卡", "退卡"), ("退咖", "退卡"), ("取校", "取消"), ("取笑", "取消"), ("去消", "取消"), ("曲消", "取消"),
+        ("去款", "取款"), ("曲款", "取款"), ("区款", "取款"), ("取宽", "取款"), ("去宽", "取款"), ("娶款", "取款"),
+        ("趣款", "取款"),
+        ("去钱", "取钱"), ("娶钱", "取钱"), ("取前", "取钱"), ("去前", "取钱"), ("去现金", "取现金"),
+        ("去点钱", "取点钱"), ("去#", "取#"), ("娶#", "取#"), ("曲#", "取#"),
+        ("村钱", "存钱"), ("村款", "存款"), ("寸款", "存款"), ("存前", "存钱"), ("村#", "存#"), ("纯钱", "存钱"),
+        ("春钱", "存钱"),
+        ("推河", "退卡"), ("推卡", "退卡"), ("腿卡", "退卡"), ("退咖", "退卡"), ("取校", "取消"), ("取笑", "取消"),
+        ("去消", "取消"), ("曲消", "取消"),
         ("转站", "转账"), ("专账", "转账"), ("转帐", "转账"), ("传账", "转账"), ("转张", "转账"),
-        ("存着打", "存折打"), ("打存着", "打存折"), ("打存者", "打存折"), ("村折", "存折"), ("密马", "密码"), ("秘码", "密码"), ("蜜码", "密码"),
-        ("电非", "电费"), ("水非", "水费"), ("交废", "缴费"), ("缴飞", "缴费"), ("明系", "明细"), ("名细", "明细"), ("流税", "流水"),
+        ("存着打", "存折打"), ("打存着", "打存折"), ("打存者", "打存折"), ("村折", "存折"), ("密马", "密码"),
+        ("秘码", "密码"), ("蜜码", "密码"),
+        ("电非", "电费"), ("水非", "水费"), ("交废", "缴费"), ("缴飞", "缴费"), ("明系", "明细"), ("名细", "明细"),
+        ("流税", "流水"),
         ("人公", "人工"), ("仁工", "人工"), ("养老斤", "养老金"), ("退休今", "退休金"),
     ),
     "en": (
-        ("with drawl", "withdrawal"), ("withdrawl", "withdrawal"), ("with draw", "withdraw"), ("with drawer", "withdraw"), ("widraw", "withdraw"),
-        ("bell ants", "balance"), ("ballance", "balance"), ("balanced", "balance"), ("valance", "balance"), ("cancer", "cancel"),
-        ("can sell", "cancel"), ("council", "cancel"), ("attendants", "attendant"), ("a tendon", "attendant"), ("pass book", "passbook"),
+        ("with drawl", "withdrawal"), ("withdrawl", "withdrawal"), ("with draw", "withdraw"),
+        ("with drawer", "withdraw"), ("widraw", "withdraw"),
+        ("bell ants", "balance"), ("ballance", "balance"), ("balanced", "balance"), ("valance", "balance"),
+        ("cancer", "cancel"),
+        ("can sell", "cancel"), ("council", "cancel"), ("attendants", "attendant"), ("a tendon", "attendant"),
+        ("pass book", "passbook"),
         ("de posit", "deposit"), ("penchant", "pension"), ("cache", "cash"), ("louda", "louder"),
     ),
 }  # fmt: skip
 #: "I do not want to …": the rest of the sentence names what is *not* meant
 NEGATED: dict[Lang, re.Pattern[str]] = {
     "zh": re.compile(
-        r"(?<![要想能是可取存用会])(?:不(?:想|要|用|需要|必|是要?|是来|打算|能|准|许)?|别|甭|莫|没(?:有)?(?:想|要|说|打算)?(?:要)?)(?:再|给我|帮我|去|来|我|给|点)*"
+        r"(?<![要想能是可取存用会])(?:不(?:想|要|用|需要|必|是要?|是来|打算|能|准|许)?|别|甭|莫"
+        r"|没(?:有)?(?:想|要|说|打算)?(?:要)?)(?:再|给我|帮我|去|来|我|给|点)*"
         r"(?:取(?!款机)|存(?!折)|转|汇|查|交|缴|改|打|支|领|提|拿|补|退|停|结束)"
     ),
     "en": re.compile(
-        r"\b(?:don't|do not|didn't|did not|never|not|wouldn't|won't|no longer|no need|isn't|rather not)\b(?: (?:\w|')+){0,4}? "
-        r"(?:withdraw\w*|take|taking|get|getting|draw|cash|send|sending|transfer\w*|pay|paying|deposit\w*|put|check\w*|change|print|see|know my|cancel\w*|stop|quit|exit)\b"
+        r"\b(?:don't|do not|didn't|did not|never|not|wouldn't|won't|no longer|no need|isn't"
+        r"|rather not)\b(?: (?:\w|')+){0,4}? "
+        r"(?:withdraw\w*|take|taking|get|getting|draw|cash|send|sending|transfer\w*|pay|paying|deposit\w*"
+        r"|put|check\w*|change|print|see|know my|cancel\w*|stop|quit|exit)\b"
     ),
 }
 #: phrases that begin like a negation and are none
@@ -69,10 +85,13 @@ NOT_NEGATED: dict[Lang, re.Pattern[str]] = {
 #: small words around an amount that say nothing of their own
 AROUND_AMOUNT: dict[Lang, re.Pattern[str]] = {
     "zh": re.compile(
-        r"我|你|您|给|帮|要|想|取|支|拿|提|领|出来|点|些|个|吧|了|就|够|行|可以|先|那|是|的|再|应该|改成|还是|左右|大概|差不多|上下|块|元|钱|现金|好|得|成|都|说|一共|总共|整|来|请|也"
+        r"我|你|您|给|帮|要|想|取|支|拿|提|领|出来|点|些|个|吧|了|就|够|行|可以|先|那|是|的|再|应该|改成"
+        r"|还是|左右|大概|差不多|上下|块|元|钱|现金|好|得|成|都|说|一共|总共|整|来|请|也"
     ),
     "en": re.compile(
-        r"\b(?:i|i'd|i'll|i'm|like|want|need|would|have|take|get|give|let|me|let's|make|it|that|just|about|around|roughly|say|maybe|out|to|a|the|in|of|cash|will|do|be"
-        r"|should|can|could|we|you|my|and|for|or so|withdraw|draw|go with|go for|only|today|then|said|is|was|think|i've|after|altogether|total|all|notes)\b"
+        r"\b(?:i|i'd|i'll|i'm|like|want|need|would|have|take|get|give|let|me|let's|make|it|that|just|about"
+        r"|around|roughly|say|maybe|out|to|a|the|in|of|cash|will|do|be"
+        r"|should|can|could|we|you|my|and|for|or so|withdraw|draw|go with|go for|only|today|then|said|is|was"
+        r"|think|i've|after|altogether|total|all|notes)\b"
     ),
 }

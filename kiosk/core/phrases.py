@@ -1,12 +1,14 @@
 """The fast reader: an utterance against the flows' own examples, without a model.
 
-Amounts are taken out first (by `amount`, the only way from words to money) and replaced by `#`, so 取一千元 and 取八百块 are one
-phrase. Then: yes and no by a strict reading of the whole utterance, the same words as an example, or else the most
-similar example by weighted letter groups. What is not similar enough is `none`; what is similar to two intents is `ask`.
+Amounts are taken out first (by `amount`, the only way from words to money) and replaced by `#`, so that 取一千元 and
+取八百块 are one phrase. Then: yes and no by a strict reading of the whole utterance, the same words as an example, or
+else the most similar example by weighted letter groups. What is not similar enough is `none`; what is similar to two
+intents is `ask`.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections import Counter, defaultdict
@@ -149,10 +151,7 @@ def _bare(phrase: str, lang: Lang) -> str:
 
 def _sound_alike(phrase: str, lang: Lang) -> str:
     for wrong, right in SOUND_ALIKE[lang]:
-        if lang == "zh":
-            phrase = phrase.replace(wrong, right)
-        else:
-            phrase = re.sub(rf"\b{wrong}\b", right, phrase)
+        phrase = phrase.replace(wrong, right) if lang == "zh" else re.sub(rf"\b{wrong}\b", right, phrase)
     return phrase
 
 
@@ -237,7 +236,7 @@ def _grams(phrase: str, lang: Lang) -> Iterable[str]:
         return
     words = phrase.split()
     yield from words
-    yield from (f"{a} {b}" for a, b in zip(words, words[1:], strict=False))
+    yield from (f"{a} {b}" for a, b in itertools.pairwise(words))
     for word in words:
         edged = f"<{word}>"
         yield from (edged[i : i + 4] for i in range(len(edged) - 3))

@@ -37,18 +37,68 @@ ZH_WORDS = re.compile(
 )
 ZH_UNIT = re.compile(r"[十百千万亿萬億拾佰仟點点块元圆毛角塊]|美金|英镑")
 EN_WORDS = set(
-    "zero oh o a and hundred hundreds thousand thousands million millions billion point dollar dollars cent cents pound pounds euro euros "
-    "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen "
-    "nineteen twenty thirty forty fourty fifty sixty seventy eighty ninety yuan".split()
+    [
+        "zero",
+        "oh",
+        "o",
+        "a",
+        "and",
+        "hundred",
+        "hundreds",
+        "thousand",
+        "thousands",
+        "million",
+        "millions",
+        "billion",
+        "point",
+        "dollar",
+        "dollars",
+        "cent",
+        "cents",
+        "pound",
+        "pounds",
+        "euro",
+        "euros",
+        "one",
+        "two",
+        "three",
+        "four",
+        "five",
+        "six",
+        "seven",
+        "eight",
+        "nine",
+        "ten",
+        "eleven",
+        "twelve",
+        "thirteen",
+        "fourteen",
+        "fifteen",
+        "sixteen",
+        "seventeen",
+        "eighteen",
+        "nineteen",
+        "twenty",
+        "thirty",
+        "forty",
+        "fourty",
+        "fifty",
+        "sixty",
+        "seventy",
+        "eighty",
+        "ninety",
+        "yuan",
+    ]
 )
-DIGIT_WORDS = set("zero oh o one two three four five six seven eight nine".split())
+DIGIT_WORDS = set(["zero", "oh", "o", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"])
 SCALES = {"万": 10**4, "萬": 10**4, "亿": 10**8, "億": 10**8, "million": 10**6, "billion": 10**9}
 
 
 def value(written: str) -> Decimal | None:
     """The number of the written side, or None when it is not one plain number."""
     m = re.fullmatch(
-        r"(?:[¥$£€₩₽₹]|JPY¥|CNY|USD|GBP|EUR)?\s?(\d[\d,]*(?:\.\d{1,2})?)\s?(万|萬|亿|億|million|billion)?(?:元|块)?", written
+        r"(?:[¥$£€₩₽₹]|JPY¥|CNY|USD|GBP|EUR)?\s?(\d[\d,]*(?:\.\d{1,2})?)\s?(万|萬|亿|億|million|billion)?(?:元|块)?",
+        written,
     )
     if not m:
         return None
