@@ -3,38 +3,42 @@
 The prompt is the flows' own examples, one a line, and then the utterance: `取{amount:一千元}` becomes the line
 `取一千元 = withdraw|amount=一千元`, and the model goes on after `=`. It may only write
 
-    label, then for some of that intent's slots `|name=` and words of the utterance, then the end of the line
+    label, then for that intent's slots `|name=` and words of the utterance, then the end of the line
 
 where the label is one of those permitted now. A label that does not exist or words that were not said have no way into
-the answer: their tokens are not among the ones that are weighed. What the words are worth is not the model's business.
+the answer: they are not among what is weighed. What the words are worth is not the model's business.
 
-The examples are the same for every utterance of a language, so what the model thought while reading them is computed
-once and kept on disk, under the hash of model and examples. An utterance costs its own tokens and one more pass for
-its slots: the words that code already found (`drafts`) are put before the model whole, and it says where it would have
-written something else.
+The label is told from the model's state after `=` by a `label_head` fitted to the flows' examples; the words of the
+slots are written token by token. The words that code already found for an amount are put before the model whole, and it
+says where it would have written something else: that takes one pass instead of one a token.
+
+The prompt's few examples are the same for every utterance of a language, so what the model keeps of them is computed
+once; so is the head, for which the model reads every example. Both lie on disk under the hash of model and examples.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
 from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kiosk.adapters.qwen import BYTE_LETTERS, Cache, Qwen
+from kiosk.adapters.chatter import CHATTER
+from kiosk.adapters.label_head import Head, fit
+from kiosk.adapters.qwen import BYTE_LETTERS, Cache, Qwen, Read
 from kiosk.core.intents import Example, IntentSpec
 from kiosk.core.judge import NONE, Opinion
 from kiosk.events import Span
-from kiosk.values import LANGS, Lang, OperatorError
+from kiosk.values import Lang
 
-#: examples of one intent that are shown to the model; more slow every utterance down and did not read better
-EXAMPLES = 3
-#: out-of-scope talk takes many forms
-NONE_EXAMPLES = 6
+#: examples of one intent that the prompt shows
+EXAMPLES = 2
 #: an utterance with more tokens is no utterance at a kiosk: it is not put before the model
 LONGEST = 120
 #: tokens of one slot's words
@@ -42,47 +46,54 @@ _LONGEST_WORDS = 40
 #: bytes of the longest token that is looked for
 _LONGEST_TOKEN = 24
 _ARROW = " ="
-#: what is said at kiosks and means nothing to one, so that `none` is an answer the model has seen
-_CHATTER: dict[Lang, tuple[str, ...]] = {
-    "zh": (
-        "明天会下雨吗", "你吃饭了吗", "唱首歌", "几点了", "我肚子饿", "你是谁", "门口能停车吗", "昨天的球赛谁赢了",
-        "我女儿要结婚了",
-    ),
-    "en": (
-        "will it rain tomorrow", "sing a song", "how old are you", "who won the match", "I am hungry",
-        "can I park outside", "what day is it", "my daughter is getting married", "are you a robot",
-    ),
-}  # fmt: skip
 
 
 class LlmReader:
-    """Reads utterances with `model`; prefixes are kept under `cache` (None: only in memory).
+    """Reads utterances with `model`; what it learns from `intents` is kept under `cache`."""
 
-    Raises:
-        OperatorError: an intent has a name that cannot be a label, or two names begin with the same token.
-    """
-
-    def __init__(self, model: Qwen, intents: Sequence[IntentSpec], cache: Path | None) -> None:
+    def __init__(self, model: Qwen, intents: Sequence[IntentSpec], cache: Path) -> None:
         self._model = model
         self._folder = cache
-        self._intents = {i.name: i for i in intents}
+        self._intents = tuple(intents)
         self._slots: dict[str, dict[str, str]] = {i.name: i.slots for i in intents} | {NONE: {}}
         self._labels = {name: model.encode(f" {name}") for name in self._slots}
         (self._end,) = model.encode("\n")
-        firsts: dict[int, str] = {}
-        for name, tokens in self._labels.items():
-            other = firsts.setdefault(tokens[0], name)
-            if other != name:
-                raise OperatorError(
-                    f"the intents {other} and {name} begin alike for the language model",
-                    remedy="Rename one so that their first words differ.",
-                )
-        self._prefixes: dict[Lang, Cache] = {}
+        self._ready: dict[Lang, tuple[Cache, Head]] = {}
 
-    def warm(self) -> None:
-        """Read the examples of every language now: seconds the first time, then milliseconds from disk."""
-        for lang in LANGS:
-            self._prefix(lang)
+    def warm(self, lang: Lang, progress: Callable[[str], None] = lambda _: None) -> None:
+        """Be ready for `lang`: milliseconds, or half a minute if these examples were never learnt on this box."""
+        if lang in self._ready:
+            return
+        prompt = self._model.encode(self._prompt(lang))
+        examples = [(e.text, spec.name) for spec in self._intents for e in spec.examples[lang]]
+        examples += [(text, NONE) for text in CHATTER[lang]]
+        key = hashlib.sha256(json.dumps([self._model.fingerprint, prompt, examples]).encode()).hexdigest()
+        path = self._folder / f"{lang}-{key[:32]}.npz"
+        stored = _load(path)
+        if stored is None:
+            stored = self._learn(prompt, examples, lang, progress)
+            _save(path, stored)
+        labels = tuple(str(label) for label in stored["labels"])
+        head = Head(labels, *(stored[name] for name in ("mean", "scale", "weight", "bias")))
+        self._ready[lang] = Cache(tuple(stored["prefix"])), head
+
+    def _learn(
+        self, prompt: list[int], examples: list[tuple[str, str]], lang: Lang, progress: Callable[[str], None]
+    ) -> dict[str, NDArray[Any]]:
+        prefix = self._model.read(prompt, [self._end], self._model.empty).cache
+        states = []
+        for i, (text, _) in enumerate(examples):
+            if i % 20 == 0:
+                progress(f"language model: learning the flows' {lang} examples, {i} of {len(examples)}")
+            states.append(_state(self._model.read(self._query(_line(text)), [self._end], prefix)))
+        head = fit(np.stack(states), [name for _, name in examples])
+        progress(f"language model: learnt the flows' {lang} examples")
+        return {"prefix": np.stack(prefix.arrays), "labels": np.array(head.labels)} | {
+            name: getattr(head, name) for name in ("mean", "scale", "weight", "bias")
+        }
+
+    def _query(self, line: str) -> list[int]:
+        return self._model.encode(line.strip() + _ARROW)
 
     def read(self, text: str, lang: Lang, permitted: Sequence[str], money: Span | None) -> Opinion | None:
         """Label `text` with one of `permitted` or `none`, and find the words of the label's slots.
@@ -90,13 +101,15 @@ class LlmReader:
         `money` is where code found the utterance's amount: without it, no words are looked for that would be one.
         None: there is nothing to read, or more than the model is given.
         """
-        line = "".join(c if c.isprintable() else " " for c in text)
-        query = self._model.encode(line.strip() + _ARROW)
+        line = _line(text)
+        query = self._query(line)
         if not line.strip() or len(query) > LONGEST:
             return None
-        names = list(dict.fromkeys([*permitted, NONE]))
-        logits, cache = self._model.read(query, [self._labels[n][0] for n in names], self._prefix(lang))
-        share = _softmax(logits[-1])
+        self.warm(lang)
+        prefix, head = self._ready[lang]
+        names = [*permitted, NONE]
+        read = self._model.read(query, [self._end], prefix)
+        share = head.shares(_state(read), names)
         ranking = tuple((names[i], float(share[i])) for i in np.argsort(-share, kind="stable"))
         label = ranking[0][0]
         slots = {slot: kind for slot, kind in self._slots[label].items() if kind != "money" or money}
@@ -104,7 +117,7 @@ class LlmReader:
             return Opinion(ranking)
         said = _Said(self._model, line, lang)
         places = {
-            slot: self._words(said, label, slot, money if kind == "money" else None, cache)
+            slot: self._words(said, label, slot, money if kind == "money" else None, read.cache)
             for slot, kind in slots.items()
         }
         return Opinion(ranking, {slot: place for slot, place in places.items() if place})
@@ -119,7 +132,7 @@ class LlmReader:
         head = [*self._labels[label], *opening]
         drafted = self._model.encode(said.drafted(draft)) if draft else []
         wanted = [self._end, opening[0], *said.tokens]
-        logits, longer = self._model.read([*head, *drafted], wanted, cache)
+        logits, _, longer = self._model.read([*head, *drafted], wanted, cache)
         end, opens = logits[len(self._labels[label]) - 1, :2]
         if end >= opens:
             return None
@@ -135,43 +148,47 @@ class LlmReader:
                 on_draft = False
                 longer = longer.first(cache.tokens + len(head) + len(words) - 1)
             if not on_draft:
-                rows, longer = self._model.read([choice], wanted, longer)
+                rows, _, longer = self._model.read([choice], wanted, longer)
         return said.place(words, draft)
 
-    def _prefix(self, lang: Lang) -> Cache:
-        if lang not in self._prefixes:
-            tokens = self._model.encode(self._prompt(lang))
-            self._prefixes[lang] = self._stored(tokens)
-        return self._prefixes[lang]
-
     def _prompt(self, lang: Lang) -> str:
-        """The examples as lines, intents taking turns: a run of one label would make the model expect more of it."""
-        columns = [
-            [(e, name) for e in spec.examples.get(lang, ())[:EXAMPLES]] for name, spec in sorted(self._intents.items())
-        ]
-        columns.append([(Example(text), NONE) for text in _CHATTER[lang][:NONE_EXAMPLES]])
+        """Examples as lines, intents taking turns: a run of one label would make the model expect more of it."""
+        columns = [[(e, spec.name) for e in spec.examples[lang][:EXAMPLES]] for spec in self._intents]
+        columns.append([(Example(text), NONE) for text in CHATTER[lang][:EXAMPLES]])
         rounds = [pair for turn in zip_longest(*columns) for pair in turn if pair]
         return "".join(f"{e.text}{_ARROW} {name}{_slots(e, lang)}\n" for e, name in rounds)
 
-    def _stored(self, tokens: list[int]) -> Cache:
-        """What reading `tokens` leaves: from disk if it is there whole, else computed and put there."""
-        key = hashlib.sha256(f"{self._model.fingerprint} {tokens}".encode()).hexdigest()
-        path = self._folder / f"prefix-{key[:32]}.npy" if self._folder else None
-        shape = (len(self._model.empty.arrays), 1, self._model.empty.arrays[0].shape[1], len(tokens), -1)
-        if path and path.is_file():
-            whole = path.read_bytes()
-            digest, body = whole[:32], whole[32:]
-            if hashlib.sha256(body).digest() == digest:
-                return Cache(tuple(np.load(io.BytesIO(body)).reshape(shape)))
-        _, cache = self._model.read(tokens, [self._end], self._model.empty)
-        if path:
-            body = io.BytesIO()
-            np.save(body, np.stack(cache.arrays))
-            path.parent.mkdir(parents=True, exist_ok=True)
-            part = path.with_suffix(".part")
-            part.write_bytes(hashlib.sha256(body.getvalue()).digest() + body.getvalue())
-            part.replace(path)
-        return cache
+
+def _line(text: str) -> str:
+    """`text` on one line, character for character: spans stay where they are."""
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
+def _state(read: Read) -> NDArray[np.float32]:
+    """What the head looks at: the state at the end, and the mean over the utterance."""
+    return np.concatenate([read.hidden[-1], read.hidden.mean(axis=0)])
+
+
+def _load(path: Path) -> dict[str, NDArray[Any]] | None:
+    """What `_save` wrote, or None if it is not there whole."""
+    try:
+        whole = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    digest, body = whole[:32], whole[32:]
+    if hashlib.sha256(body).digest() != digest:
+        return None
+    with np.load(io.BytesIO(body)) as arrays:
+        return dict(arrays)
+
+
+def _save(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
+    body = io.BytesIO()
+    np.savez(body, allow_pickle=False, **arrays)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    part.write_bytes(hashlib.sha256(body.getvalue()).digest() + body.getvalue())
+    part.replace(path)
 
 
 class _Said:
@@ -249,8 +266,3 @@ def _spell(text: str) -> str:
 def _slots(example: Example, lang: Lang) -> str:
     blank = " " if lang == "en" else ""
     return "".join(f"|{slot}={blank}{example.text[start:end]}" for slot, (start, end) in example.spans.items())
-
-
-def _softmax(x: NDArray[np.float32]) -> NDArray[np.float32]:
-    e = np.exp(x - x.max())
-    return e / e.sum()

@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +46,18 @@ class Cache:
         return Cache(tuple(a[:, :, :tokens] for a in self.arrays))
 
 
+class Read(NamedTuple):
+    """What reading some tokens gave; row i belongs to token i.
+
+    `logits` [tokens, wanted]: what may follow. `hidden` [tokens, 896]: the last layer's normed state. `cache`: the
+    longer cache.
+    """
+
+    logits: NDArray[np.float32]
+    hidden: NDArray[np.float32]
+    cache: Cache
+
+
 class Qwen:
     """A loaded model. One user at a time: onnxruntime's threads are shared.
 
@@ -76,6 +89,8 @@ class Qwen:
             ) from e
         self._past = [i.name for i in self._session.get_inputs() if i.name.startswith("past.")]
         self._outputs = [o.name for o in self._session.get_outputs()]
+        if self._outputs[:2] != ["logits", "hidden"]:
+            raise OperatorError("was built by another version", where=str(graph), remedy="Run: kiosk models fetch qwen")
         _, heads, _, size = self._session.get_inputs()[-1].shape
         self.empty = Cache(tuple(np.zeros((1, heads, 0, size), np.float32) for _ in self._past))
 
@@ -89,11 +104,8 @@ class Qwen:
         found: int | None = self._tokenizer.token_to_id(spelled)
         return found
 
-    def read(self, tokens: Sequence[int], wanted: Sequence[int], cache: Cache) -> tuple[NDArray[np.float32], Cache]:
+    def read(self, tokens: Sequence[int], wanted: Sequence[int], cache: Cache) -> Read:
         """Read `tokens` after what `cache` holds.
-
-        Returns:
-            Logits [len(tokens), len(wanted)]: row i is what may follow token i; and the longer cache.
 
         Raises:
             ValueError: nothing to read, or more than `MAX_TOKENS` together.
@@ -106,5 +118,5 @@ class Qwen:
         feed["wanted"] = np.array(wanted, np.int64)
         feed["last"] = np.array([total - 1], np.int32)
         feed["total"] = np.array(total, np.int32)
-        logits, *arrays = self._session.run(self._outputs, feed)
-        return logits, Cache(tuple(arrays))
+        logits, hidden, *arrays = self._session.run(self._outputs, feed)
+        return Read(logits, hidden, Cache(tuple(arrays)))

@@ -7,7 +7,8 @@ bits. Only Q4_K, which has a minimum beside its scale, is rounded once more (to 
 Two choices make the graph small and quick for what a kiosk asks of it:
 - the output matrix is never multiplied as a whole: `wanted` names the tokens whose logits are needed (labels, and words
   of the utterance), and only their rows are read. Embedding and output stay on disk, mapped, until a row is touched;
-- logits come for every position given, so a drafted continuation is judged in one pass.
+- logits and the normed hidden state (`hidden`) come for every position given, so a drafted continuation is judged in
+  one pass, and labels can be told from the state itself.
 """
 
 from __future__ import annotations
@@ -150,7 +151,10 @@ class _Graph:
             helper.make_tensor_value_info("last", TensorProto.INT32, [1]),
             helper.make_tensor_value_info("total", TensorProto.INT32, []),
         ]
-        outputs = [helper.make_tensor_value_info("logits", f, ["new", "wanted"])]
+        outputs = [
+            helper.make_tensor_value_info("logits", f, ["new", "wanted"]),
+            helper.make_tensor_value_info("hidden", f, ["new", self.hidden]),
+        ]
         for n in range(self.layers):
             for kv in ("key", "value"):
                 inputs.append(helper.make_tensor_value_info(f"past.{n}.{kv}", f, [1, self.kv_heads, "past", self.head]))
@@ -165,8 +169,8 @@ class _Graph:
             residual, normed = self._layer(n, residual, normed)
         self._rows("output", "wanted", "rows")
         self._node("Transpose", ["rows"], ["columns"], perm=[1, 0])
-        self._node("Squeeze", [normed, self._small("axis0", np.array([0], np.int64))], ["flat"])
-        self._node("MatMul", ["flat", "columns"], ["logits"])
+        self._node("Squeeze", [normed, self._small("axis0", np.array([0], np.int64))], ["hidden"])
+        self._node("MatMul", ["hidden", "columns"], ["logits"])
         graph = helper.make_graph(self.nodes, "qwen2", inputs, outputs, self.initializers)
         opsets = [helper.make_opsetid("", 21), helper.make_opsetid("com.microsoft", 1)]
         return helper.make_model(graph, opset_imports=opsets, ir_version=10, producer_name="kiosk")

@@ -7,7 +7,7 @@ without the language model when its weights are not there.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -20,7 +20,7 @@ from kiosk.core.intents import IntentSpec
 from kiosk.core.judge import Opinion, judge, permitted
 from kiosk.core.phrases import PhraseReader
 from kiosk.events import Span, Understood
-from kiosk.values import Lang, OperatorError
+from kiosk.values import LANGS, Lang, OperatorError
 
 #: characters of one utterance; a recogniser writes a tenth of it
 LONGEST = amount.LONGEST
@@ -61,9 +61,17 @@ class Reader:
         return replace(u, text=text, lang=lang, ms=round((time.monotonic() - began) * 1000, 1))
 
 
-def load(flows: Path, *, model: bool = True) -> Reader:
-    """The understander for the flows under `flows`; about two seconds with the model, which `model` may leave out.
+def load(
+    flows: Path,
+    *,
+    model: bool = True,
+    langs: Sequence[Lang] = LANGS,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Reader:
+    """The understander for the flows under `flows`; two seconds with the model, which `model` may leave out.
 
+    The first time that the model meets these flows it learns their examples of each of `langs`, about half a minute a
+    language, which `progress` hears of. A language that is not named is learnt when it is first spoken.
     Weights that are missing or damaged are no error here: the phrases read alone, and `missing` says why.
 
     Raises:
@@ -81,5 +89,6 @@ def load(flows: Path, *, model: bool = True) -> Reader:
     except OperatorError as e:
         return Reader(intents, phrases, None, str(e))
     reader = LlmReader(qwen, intents, paths.CACHE / "understanding")
-    reader.warm()
+    for lang in langs:
+        reader.warm(lang, progress)
     return Reader(intents, phrases, reader)

@@ -49,7 +49,8 @@ def command(text: str | None, lang: str | None, expect: str, file: Path | None, 
 
     from kiosk.adapters.understanding import load
 
-    understander = load(flows)
+    langs = [known for known in LANGS if any(line.lang == known for line in lines)]
+    understander = load(flows, langs=langs, progress=lambda text: click.echo(text, err=True))
     if understander.missing:
         click.echo(f"kiosk: without the language model: {understander.missing}", err=True)
     for line in _progress(lines) if file else lines:
