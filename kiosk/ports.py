@@ -70,6 +70,9 @@ class Synthesizer(Protocol):
     def say(self, text: str, lang: Lang, rate: float = 1.0) -> Iterator[tuple[Sound, int]]:
         """Sound in pieces (sentence by sentence), each with its sample rate."""
 
+    def forget(self) -> None:
+        """Drop everything that was made for a customer."""
+
 
 class VoiceEmbedder(Protocol):
     def embed(self, sound: Sound) -> Vector | None:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from kiosk import paths
 from kiosk.adapters.bank_map import load_map
@@ -15,6 +16,9 @@ from kiosk.adapters.intentfile import load_intents
 from kiosk.core.flow import House, Verb
 from kiosk.core.phrases import PhraseReader
 
+# Tests do not time things (benchmarks do): a busy machine must not fail one.
+settings.register_profile("kiosk", deadline=None)
+settings.load_profile("kiosk")
 sys.path.insert(0, str(Path(__file__).parent))  # helpers of the tests: `import world`
 
 

@@ -183,9 +183,8 @@ class World:
     def do(self, effect: Effect) -> Event | None:
         cut = self.tick()
         if cut and not isinstance(effect, Dispense):
-            if self.rng.random() < 0.5:  # it may have been done just before
-                if isinstance(effect, CallBank):
-                    self.bank.call(effect)
+            if isinstance(effect, CallBank) and self.rng.random() < 0.5:  # it may have been done just before
+                self.bank.call(effect)
             raise PowerCut
         match effect:
             case Say():

@@ -316,3 +316,9 @@ def verbs_of(bank: BankMap) -> dict[str, Verb]:
         facts = tuple(sorted({f for given in verb.outcomes.values() for f in given}))
         found[name] = Verb(name, tuple(verb.fields), outcomes, facts)
     return found
+
+
+def prompt_texts(folder: Path, lang: Lang) -> list[str]:
+    """Everything that the flows under `folder` may say in `lang`, templates unfilled, each once."""
+    files = sorted(folder.glob(f"*/prompts.{lang}.yaml"))
+    return list(dict.fromkeys(text for file in files for text in _prompts(file.parent, lang).values()))

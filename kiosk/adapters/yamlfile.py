@@ -104,7 +104,7 @@ def load(file: Path) -> Node:
         mark = e.problem_mark or e.context_mark
         where = f"{file}:{mark.line + 1}:{mark.column + 1}" if mark else str(file)
         raise OperatorError(f"is no YAML: {e.problem or e.context}", where=where, remedy="Mend that line.") from e
-    except (YAMLError, RecursionError, ValueError) as e:
+    except (YAMLError, RecursionError, ValueError, TypeError) as e:
         raise OperatorError(f"is no YAML: {e}", where=str(file), remedy="Mend it.") from e
     if not isinstance(data, CommentedMap):
         raise OperatorError("is not a mapping", where=f"{file}:1", remedy="Begin with `key: value` lines.")

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from kiosk.values import OperatorError
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
 
 #: `@json_option` adds --json to a command
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object a line on stdout; logs to stderr.")
@@ -20,6 +25,33 @@ lang_option = click.option("--lang", type=click.Choice(["zh", "en"]), required=T
 def emit(row: dict[str, Any]) -> None:
     """One JSON object on one line, flushed, so that a reader of a pipe sees it at once."""
     click.echo(json.dumps(row, ensure_ascii=False))
+
+
+@contextmanager
+def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
+    """A progress on stderr for (what, done, of); `of` 0 = not known. It appears only when there is something to wait for."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    bar = Progress(*columns, console=Console(stderr=True), transient=True)
+    tasks: dict[str, TaskID] = {}
+    began = time.monotonic()
+
+    def tell(what: str, done: int, of: int) -> None:
+        if of and done >= of:
+            if what in tasks:
+                bar.remove_task(tasks.pop(what))
+        elif time.monotonic() - began > 1.0:  # what is ready on disk needs no bar
+            bar.start()
+            if what not in tasks:
+                tasks[what] = bar.add_task(f"first run: {what}", total=of or None)
+            bar.update(tasks[what], completed=done)
+
+    try:
+        yield tell
+    finally:
+        bar.stop()
 
 
 def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:

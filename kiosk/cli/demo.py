@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from kiosk.cli.common import emit, json_option
+from kiosk.cli.common import emit, json_option, progress_bar
 from kiosk.values import Lang, Money, OperatorError
 
 #: kept here as well, so that `--help` needs no model library; tests compare them with `kiosk.demo.scene`
@@ -52,7 +52,9 @@ def command(lang: Lang, fault: str | None, wavs: tuple[Path, ...], fast: bool, n
     if not as_json:
         click.echo(f"kiosk demo, {lang}{f', fault {fault}: {PLANS[fault].explain}' if fault else ''}")
         click.echo("Liveness of the face is not checked in this demo. Starting the kiosk's processes …")
-    summary = asyncio.run(play(lang, tell, fault=fault or "", fast=fast, wavs=wavs, noise_db=noise_db))
+    with progress_bar() as progress:
+        options: dict[str, Any] = {"fault": fault or "", "fast": fast, "wavs": wavs, "noise_db": noise_db}
+        summary = asyncio.run(play(lang, tell, progress=progress, **options))
     if as_json:
         emit(summary)
     else:

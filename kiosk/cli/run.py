@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,13 @@ from kiosk.values import Lang
 @click.option(
     "--lang", type=click.Choice(["zh", "en"]), default="zh", show_default=True, help="Without --config: language."
 )
+@click.option("--no-model", is_flag=True, help="With --text: understand by the flows' phrases alone.")
 @click.option("--sessions", default=0, help="Stop after so many customers (0: serve for ever).")
 @click.option("--settle", is_flag=True, help="Only settle what a power cut left open, then stop.")
 @json_option
-def command(config: Path | None, text: bool, lang: Lang, sessions: int, settle: bool, as_json: bool) -> None:
+def command(
+    config: Path | None, text: bool, no_model: bool, lang: Lang, sessions: int, settle: bool, as_json: bool
+) -> None:
     """Serve customers: settle what is open, then listen.
 
     With --config, the kiosk that it describes (its [processes] are started too). Without it, a kiosk before a demo
@@ -43,18 +47,17 @@ def command(config: Path | None, text: bool, lang: Lang, sessions: int, settle: 
             return
         if event == "open":
             click.echo("The kiosk listens." + (" Type a line; Ctrl-D ends." if text else ""))
-        for line in transcript.lines({"event": event, **facts}):
+        for line in transcript.lines({"event": event, "now_ms": time.monotonic() * 1000, **facts}):
             click.echo(line)
 
-    if settings is not None:
-        run(settings, tell, text=text, sessions=sessions, settle_only=settle)
-        return
+    async def main() -> None:
+        options: dict[str, Any] = {"text": text, "model": not no_model, "sessions": sessions, "settle_only": settle}
+        if settings is not None:
+            await run(settings, tell, **options)
+            return
+        from kiosk.demo.stage import Stage
 
-    from kiosk.demo.stage import Stage
+        async with Stage(lang) as stage:
+            await run(read_config(stage.config), tell, **options)
 
-    stage = Stage(lang)
-    asyncio.run(stage.__aenter__())
-    try:
-        run(read_config(stage.config), tell, text=text, sessions=sessions, settle_only=settle)
-    finally:
-        asyncio.run(stage.__aexit__())
+    asyncio.run(main())

@@ -8,8 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kiosk.demo.customer import Customer, Microphone, Recording
+from kiosk import paths
+from kiosk.demo.customer import OTHERS, Customer, Recordings
+from kiosk.demo.microphone import Microphone, Room
 from kiosk.demo.stage import Stage
+from kiosk.ports import Sound
+from kiosk.run.prepare import Progress, prepare, silent
 from kiosk.run.transcript import Transcript
 from kiosk.values import Lang
 
@@ -70,8 +74,12 @@ async def play(
     fast: bool = False,
     wavs: tuple[Path, ...] = (),
     noise_db: float = 38.0,
+    progress: Progress = silent,
 ) -> dict[str, Any]:
-    """Play it; every event goes to `tell`, the answer is the summary object of DESIGN section 6."""
+    """Play it; every event goes to `tell`, the answer is the summary object of DESIGN section 6.
+
+    The first time, prompts and examples are made ready before anyone is served; `progress` hears of that.
+    """
     plan = FAULTS.get(fault, _GOOD)
     people = _People(lang, wavs, plan.other_voice)
     transcript = Transcript(lang)
@@ -88,6 +96,7 @@ async def play(
     )
     async with stage, asyncio.timeout(LIMIT_S):
         await asyncio.to_thread(people.prepare)
+        await asyncio.to_thread(prepare, paths.FLOWS, (lang,), progress)
         await _session(stage, people, pass_on, fast=fast, noise_db=noise_db, power_cut=plan.power_cut)
         if plan.power_cut:
             await stage.start_dispenser()
@@ -142,7 +151,7 @@ async def _session(
             tell(event)
             if event["event"] == "listening":
                 if microphone is None:
-                    microphone = await asyncio.to_thread(Microphone, stage.microphone, fast=fast, noise_db=noise_db)
+                    microphone = await asyncio.to_thread(Microphone, stage.microphone, Room(noise_db), fast=fast)
                 line = people.answer(event["expect"])
                 if line is None:
                     await asyncio.to_thread(microphone.hush, SILENCE_S)
@@ -164,27 +173,25 @@ class _People:
     """Who stands before the kiosk, with their words ready before the scene begins."""
 
     def __init__(self, lang: Lang, wavs: tuple[Path, ...], other_voice: bool) -> None:
-        self._lang = lang
-        self._wavs = wavs
+        self._lang: Lang = lang
+        self._recordings = [(wav.name, Recordings([wav]).speech(wav.name), "recording") for wav in wavs]
+        self._recorded = bool(wavs)
         self._other_voice = other_voice
-        self._recordings: list[tuple[str, Any, str]] = []
-        self._spoken: dict[str, tuple[str, Any, str]] = {}
+        self._spoken: dict[str, tuple[str, Sound, str]] = {}
 
     def prepare(self) -> None:
-        """Render (or read) what will be said, so that no customer's voice is made while the kiosk is measured."""
-        if self._wavs:
-            self._recordings = [
-                (w.name, sound, "recording") for w, sound in zip(self._wavs, Recording(self._wavs).sounds, strict=True)
-            ]
+        """Render what will be said, so that no customer's voice is made while the kiosk is measured."""
+        if self._recorded:
             return
-        own = Customer(self._lang)
-        other = Customer(self._lang, voice="other") if self._other_voice else own
-        for expect, text in LINES[self._lang].items():
-            who = own if expect == "intent" else other
-            self._spoken[expect] = (text, who.speech(text), "another person" if who is not own else "")
+        lines = LINES[self._lang]
+        own, other = Customer(self._lang), Customer(self._lang, OTHERS[self._lang])
+        for expect, text in lines.items():
+            stranger = self._other_voice and expect != "intent"
+            sound = (other if stranger else own).speech(text)
+            self._spoken[expect] = (text, sound, "another person" if stranger else "")
 
-    def answer(self, expect: str) -> tuple[str, Any, str] | None:
-        """Text, sound and an aside; None when there is nothing left to say."""
-        if self._wavs:
+    def answer(self, expect: str) -> tuple[str, Sound, str] | None:
+        """Words, their sound and an aside; None when there is nothing left to say."""
+        if self._recorded:
             return self._recordings.pop(0) if self._recordings else None
         return self._spoken.get(expect)

@@ -152,6 +152,7 @@ name = "demo"
 lang = "{self.lang}"
 state = "state"
 claimed = "{CUSTOMER}"
+show_words = true
 [bank]
 profile = "demo"
 url = "http://127.0.0.1:{port}"
@@ -178,14 +179,17 @@ devices = {json.dumps(["serve", "--config", str(self.folder / "devices.toml")])}
 
     # --- the kiosk ---
 
-    async def events(self, *options: str) -> AsyncIterator[dict[str, Any]]:
-        """Start the core (`kiosk run --json …`) and give its events until it ends."""
+    async def events(self, *options: str, typed: tuple[str, ...] = ()) -> AsyncIterator[dict[str, Any]]:
+        """Start the core (`kiosk run --json …`), with lines typed into it, and give its events until it ends."""
         with (self.folder / "core.log").open("ab") as log:
             self._core = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "kiosk", "run", "--config", str(self.config), "--json", *options,
-                stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=log, limit=1 << 20,
+                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=log, limit=1 << 20,
             )  # fmt: skip
+        assert self._core.stdin is not None
         assert self._core.stdout is not None
+        self._core.stdin.write("".join(f"{line}\n" for line in typed).encode())
+        self._core.stdin.close()
         async for line in self._core.stdout:
             event = json.loads(line)
             if event["event"] == "process":

@@ -6,6 +6,7 @@ lang = "zh"
 state = "state"              # folder of the journal; relative paths start at this file's folder
 flows = "flows"              # default: the flows that came with the kiosk
 claimed = "grace"            # whose face is expected (a card reader says so in the field)
+show_words = false           # true: what customers say is written to stdout (development only)
 [bank]
 profile = "demo"             # folder flows/banks/<profile>
 url = "http://127.0.0.1:8080"
@@ -36,7 +37,7 @@ from kiosk import paths
 from kiosk.values import LANGS, Lang, OperatorError
 
 _KEYS = {
-    "kiosk": {"name", "lang", "state", "flows", "claimed"},
+    "kiosk": {"name", "lang", "state", "flows", "claimed", "show_words"},
     "bank": {"profile", "url", "ca", "cert", "key"},
     "devices": {"socket", "pairing_key", "terminal", "config"},
 }
@@ -53,6 +54,7 @@ class Config:
     state: Path
     flows: Path
     claimed: str
+    show_words: bool
     bank_profile: Path
     bank_url: str
     bank_tls: dict[str, Path]
@@ -105,6 +107,7 @@ def read_config(file: Path) -> Config:
         state=base / text("kiosk", "state"),
         flows=flows,
         claimed=text("kiosk", "claimed"),
+        show_words=_table(file, data, "kiosk").get("show_words") is True,
         bank_profile=flows / "banks" / text("bank", "profile"),
         bank_url=text("bank", "url"),
         bank_tls={k: base / text("bank", k) for k in ("ca", "cert", "key") if k in _table(file, data, "bank")},

@@ -8,9 +8,11 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import time
 import uuid
 from contextlib import suppress
+from typing import Any
 
 from kiosk.adapters.bank import BankClient, Tls
 from kiosk.adapters.bank_map import load_map
@@ -32,6 +34,17 @@ IDLE_S = 3600.0
 DRAIN_S = 5.0
 
 
+def discreet(tell: Tell) -> Tell:
+    """The same events without what a customer said: what is printed may end in a log, and people say card numbers."""
+
+    def without_words(event: str, **facts: object) -> None:
+        if event in ("heard", "understood"):
+            facts = {k: v for k, v in facts.items() if k not in ("text", "slots")} | {"text": "…", "slots": {}}
+        tell(event, **facts)
+
+    return without_words
+
+
 def json_tell() -> Tell:
     """Events as JSON lines on stdout."""
 
@@ -43,17 +56,25 @@ def json_tell() -> Tell:
 
 
 async def serve(
-    config: Config, tell: Tell, *, text: bool = False, sessions: int = 0, settle_only: bool = False
+    config: Config,
+    tell: Tell,
+    *,
+    text: bool = False,
+    model: bool = True,
+    sessions: int = 0,
+    settle_only: bool = False,
 ) -> None:
     """Run the kiosk until it is stopped, or until `sessions` customers were served.
 
     Args:
         settle_only: end what a power cut left open, drain the advices once, and stop.
         text: typed lines instead of ears; vision, bank and devices stay real.
+        model: with `text`, understand by the language model too, not by the flows' phrases alone.
 
     Raises:
         OperatorError: the settings, flows, bank map or journal are not in order. Nothing was started then.
     """
+    tell = tell if config.show_words else discreet(tell)
     bank_map = load_map(config.bank_profile / "map.yaml")
     house = load_house(config.flows, verbs_of(bank_map))
     config.state.mkdir(parents=True, exist_ok=True)
@@ -65,7 +86,7 @@ async def serve(
     till = Till(config.devices_socket, config.pairing_key, config.terminal)
     speech = Worker("speech", config.speech_socket, speech_event(tell))
     vision = Worker("vision", config.vision_socket, speech_event(tell))
-    ears: Ears = _typed(config, tell) if text else SpokenEars(speech, tell)
+    ears: Ears = _typed(config, tell, model) if text else SpokenEars(speech, tell)
     office = Office(house, journal, bank, till, ears, Eyes(vision, tell), tell)
     try:
         await processes.start()
@@ -139,10 +160,10 @@ async def _customers(office: Office, config: Config, sessions: int) -> None:
         await asyncio.sleep(1.0)
 
 
-def _typed(config: Config, tell: Tell) -> Ears:
+def _typed(config: Config, tell: Tell, model: bool) -> Ears:
     from kiosk.adapters.understanding import load
 
-    return TypedEars(load(config.flows), tell)
+    return TypedEars(load(config.flows, model=model), tell)
 
 
 def _tell_systemd() -> None:
@@ -164,15 +185,10 @@ def _tell_systemd() -> None:
         feed()
 
 
-def run(config: Config, tell: Tell, *, text: bool = False, sessions: int = 0, settle_only: bool = False) -> None:
-    """`serve` in an event loop of its own; SIGTERM and Ctrl-C end it in order."""
-    import signal
-
-    async def main() -> None:
-        task = asyncio.create_task(serve(config, tell, text=text, sessions=sessions, settle_only=settle_only))
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-        with suppress(asyncio.CancelledError):
-            await task
-
-    asyncio.run(main())
+async def run(config: Config, tell: Tell, **options: Any) -> None:
+    """`serve` until it ends by itself, or in order on SIGTERM and Ctrl-C."""
+    task = asyncio.create_task(serve(config, tell, **options))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    with suppress(asyncio.CancelledError):
+        await task

@@ -120,7 +120,7 @@ class TypedEars:
         self._tell = tell
 
     async def say(self, say: Say) -> None:
-        self._tell("speaking", id=say.id, at_ms=0.0, first_ms=0.0)
+        return None
 
     async def quiet(self) -> None:
         return None

@@ -29,6 +29,7 @@ from typing import Any, TypeVar
 import click
 import numpy as np
 
+from kiosk import paths
 from kiosk.core import voice_key
 from kiosk.core.endpoint import NothingHeard, limits
 from kiosk.events import (
@@ -67,6 +68,7 @@ class Settings:
     source: str
     sink: str
     langs: tuple[Lang, ...]
+    flows: Path
 
 
 def read_settings(path: Path) -> Settings:
@@ -74,7 +76,8 @@ def read_settings(path: Path) -> Settings:
     OperatorError: the file cannot be read, is not TOML, or a value is missing, unknown or of another kind.
     """
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8")).get("speech")
+        whole = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = whole.get("speech")
     except OSError as e:
         raise OperatorError(f"cannot be read: {e.strerror}", where=str(path), remedy="Check --config.") from e
     except ValueError as e:  # not UTF-8, or not TOML: the message names line and column
@@ -94,7 +97,8 @@ def read_settings(path: Path) -> Settings:
         raise wrong("sink is missing", 'Write sink = "speaker", "null", "null-fast" or "wav:FILE".')
     if not isinstance(langs, list) or not langs or not set(langs) <= set(LANGS):
         raise wrong(f"langs is {langs!r}", f"Write a list out of {', '.join(LANGS)}.")
-    return Settings(source, sink, tuple(langs))
+    flows = path.resolve().parent / str(whole.get("kiosk", {}).get("flows", paths.FLOWS))
+    return Settings(source, sink, tuple(langs), flows)
 
 
 @dataclass(frozen=True)
@@ -209,6 +213,7 @@ class Worker:
     def _forget(self) -> None:
         self._ears.forget()
         self._session.forget()
+        self._engines.synthesizer.forget()
 
     # --- the mouth ---
 
@@ -302,14 +307,14 @@ def _now_ms() -> float:
     return time.monotonic() * 1000
 
 
-def load_engines(langs: tuple[Lang, ...]) -> Engines:
+def load_engines(langs: tuple[Lang, ...], flows: Path) -> Engines:
     """Load every model, side by side, and use each once: the first use is the slow one.
 
     Raises:
         OperatorError: weights are missing or not the verified ones.
     """
-    from kiosk import paths
-    from kiosk.adapters import ge2e, mouth, silero, understanding, whisper
+    from kiosk.adapters import ge2e, silero, whisper
+    from kiosk.run.prepare import ready_mouth, ready_understanding
 
     def recognizer() -> Recognizer:
         model = whisper.load()
@@ -321,11 +326,15 @@ def load_engines(langs: tuple[Lang, ...]) -> Engines:
         return ge2e.load(silero.load())
 
     def understander() -> Understander:
-        return understanding.load(paths.FLOWS)
+        return ready_understanding(flows, langs)
+
+    def synthesizer() -> Synthesizer:
+        return ready_mouth(flows, langs)
 
     with ThreadPoolExecutor(4) as pool:
-        loading = [pool.submit(load) for load in (recognizer, embedder, understander, mouth.load)]
-        return Engines(*(future.result() for future in loading))
+        hear, voice = pool.submit(recognizer), pool.submit(embedder)
+        understand, say = pool.submit(understander), pool.submit(synthesizer)
+        return Engines(hear.result(), voice.result(), understand.result(), say.result())
 
 
 def start(socket: Path, settings: Settings, fast: bool) -> None:
@@ -338,7 +347,7 @@ def start(socket: Path, settings: Settings, fast: bool) -> None:
         sink = sound.sink(settings.sink)
         stack.callback(sink.close)
         began = time.monotonic()
-        engines = load_engines(settings.langs)
+        engines = load_engines(settings.langs, settings.flows)
         facts = {
             "recognizer": "whisper-base int8",
             "activity": "silero-v6",
@@ -346,6 +355,7 @@ def start(socket: Path, settings: Settings, fast: bool) -> None:
             "source": settings.source.partition(":")[0],
             "sink": settings.sink.partition(":")[0],
             "langs": ",".join(settings.langs),
+            "without": getattr(engines.understander, "missing", "") or "nothing",
             "load_s": f"{time.monotonic() - began:.1f}",
         }
         ears = Ears(source, silero.load(), on_demand=fast or settings.source.startswith("wav:"))

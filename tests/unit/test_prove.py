@@ -1,5 +1,7 @@
 """The proof must bite: faults planted in the flow that ships are all found, each by the rule that speaks of it."""
 
+# ruff: noqa: E501 - a table reads better in one line a row
+
 from __future__ import annotations
 
 import shutil
@@ -70,12 +72,7 @@ def test_a_planted_fault_is_found(flows: Path, verbs: dict[str, Verb], old: str,
     text = file.read_text(encoding="utf-8")
     assert old in text, "the shipped flow changed: plant this fault anew"
     file.write_text(text.replace(old, new, 1), encoding="utf-8")
-    findings = []
-    try:
-        _, findings = inspect(flows, verbs)
-    except OperatorError as e:
-        assert rule in str(e)
-        return
+    _, findings = inspect(flows, verbs)
     hits = [f for f in findings if rule in f.rule]
     assert hits, [str(f) for f in findings]
     assert all(f.line > 0 and f.remedy for f in hits)
