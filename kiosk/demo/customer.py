@@ -36,6 +36,8 @@ class Talker(Protocol):
 class Customer:
     """Says any text in `voice`. What was said once lies on a shelf, so that the second demo loads no model.
 
+    Render the words before the scene begins: in it the model would take the processors from the kiosk.
+
     Raises:
         OperatorError: weights are missing, or there is no such voice (when the first new text is said).
     """
@@ -45,12 +47,6 @@ class Customer:
         self._voice = voice or VOICES[lang]
         self._shelf = Shelf(shelf)
         self._kokoro: Kokoro | None = None
-
-    def prepare(self, texts: Sequence[str]) -> None:
-        """Render these now, and let go of the model: in the scene it would take the processors from the kiosk."""
-        for text in texts:
-            self.speech(text)
-        self._kokoro = None
 
     def speech(self, text: str) -> Sound:
         # Kokoro lets its voice fall before a full stop; without one a short utterance is cut off and hard to hear.
