@@ -143,7 +143,7 @@ _link = click.option("--link", type=click.Path(path_type=Path), help="Make this 
 _state = click.option(
     "--state", type=click.Path(path_type=Path), help="What is physically where (JSON), kept over restarts."
 )
-_fast = click.option("--fast", is_flag=True, help="No mechanical delays.")
+_fast = click.option("--fast", is_flag=True, help="No mechanical delays, shorter waits.")
 
 
 @sim.command()

@@ -23,6 +23,8 @@ class DispenserConfig:
     values: dict[str, int]
     counts: dict[str, int]
     reply_timeout_s: float
+    #: somebody vouches that nobody reaches the cable: the protocol itself authenticates nothing
+    line_inside_safe: bool
 
 
 @dataclass(frozen=True)
@@ -74,9 +76,16 @@ def read(path: Path) -> Config:
             values={u: int(t.number("value") * 10 ** EXPONENTS[currency]) for u, t in units.items()},
             counts={u: int(t.number("count", zero=True)) for u, t in units.items()},
             reply_timeout_s=dispenser.number("reply_timeout_s", 60),
+            line_inside_safe=dispenser.flag("line_inside_safe"),
         ),
         printer_port=base / printer.text("port") if printer else None,
     )
+    if service.flag("production") and not config.dispenser.line_inside_safe:
+        raise OperatorError(
+            f"an {model} obeys whoever holds its cable, which production does not allow",
+            where=str(path),
+            remedy="Run the line inside the safe, and say so with `line_inside_safe = true` under [dispenser]",
+        )
     for table in (service, dispenser, *units.values(), *([printer] if printer else [])):
         table.nothing_left()
     return config
@@ -114,6 +123,12 @@ class _Table:
         if number < 0 or (number == 0 and not zero):
             self.wrong(key, f"must be more than {'-1' if zero else '0'}, not {number:g}")
         return number
+
+    def flag(self, key: str) -> bool:
+        value = self.values.pop(key, False)
+        if not isinstance(value, bool):
+            self.wrong(key, f"must be true or false, not {value!r}")
+        return bool(value)
 
     def nothing_left(self) -> None:
         if self.values:

@@ -79,6 +79,7 @@ class Service:
     async def client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, until it hangs up."""
         busy: set[int] = set()
+        mine: set[asyncio.Task[None]] = set()
         try:
             while text := await reader.readline():
                 try:
@@ -92,11 +93,14 @@ class Service:
                 _send(writer, line(command.name, "acknowledge", command.request_id))
                 busy.add(command.request_id)
                 task = asyncio.create_task(self._answer(command, writer, busy))
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+                for tasks in (mine, self._tasks):
+                    tasks.add(task)
+                    task.add_done_callback(tasks.discard)
         except (ValueError, ConnectionError) as e:  # a line longer than LONGEST, or a client that fell over
             log.warning("client: %s", e)
         finally:
+            # A client may say that it sends no more and still wait for its answers.
+            await asyncio.gather(*mine, return_exceptions=True)
             writer.close()
 
     async def _answer(self, command: Command, writer: asyncio.StreamWriter, busy: set[int]) -> None:
@@ -226,6 +230,8 @@ async def serve(config: Config) -> None:
     except OSError as e:
         raise OperatorError(f"no socket: {e.strerror}", where=str(config.socket), remedy="Check the folder") from e
     config.socket.chmod(0o660)
+    if not config.dispenser.line_inside_safe:
+        log.warning("an LCDM obeys whoever holds its cable: this line is not said to run inside the safe")
     notifier = sdnotify.SystemdNotifier()
     notifier.notify("READY=1")
     log.info("serving on %s", config.socket)

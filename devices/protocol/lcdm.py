@@ -33,8 +33,10 @@ class Timing:
     reply: float = 60.0
     #: ACK to the answer of a command that only asks (ours)
     answer: float = 3.0
-    #: silence after the last answer before the next command, longer than the gap at which a device repeats (unverified)
-    quiet: float = 0.7
+    #: silence after an answer about moved notes before the next command: longer than a device goes on repeating an
+    #: answer whose ACK was lost (three in all; the gap of 0.5 s is unverified). A repetition that came later would be
+    #: booked as the answer to the next dispense
+    quiet: float = 1.3
     #: silence after an NCK to a moving command before it may be sent again (ours; PD assumes 3.5 notes a second)
     settle: float = 2.0
     settle_per_note: float = 0.5

@@ -21,7 +21,7 @@ SIZE = {0x44: 6, 0x45: 8, 0x46: 6, 0x47: 6, 0x55: 8, 0x56: 10, 0x76: 6, 0x77: 6}
 NOTES_A_SECOND = 3.5
 NEAR_END = 20  #: notes: the sensor's height in the cassette (ours)
 REPEATS = 3
-GAP = 0.5  #: seconds to wait for 06 or 15 (unverified)
+GAP, FAST_GAP = 0.5, 0.25  #: seconds to wait for 06 or 15 (unverified)
 
 FAULTS: dict[str, tuple[float, str]] = {
     "jam-after": (4, "the note after K presented ones sticks at the exit: error 35"),
@@ -54,6 +54,7 @@ class Lcdm2000:
         self.cable = cable
         self.faults = faults
         self.pause = 0.0 if fast else 1 / NOTES_A_SECOND
+        self.gap = FAST_GAP if fast else GAP
 
     def loop(self) -> None:
         while True:
@@ -134,9 +135,9 @@ class Lcdm2000:
             time.sleep(self.faults.pop("late"))
         for _ in range(REPEATS):
             self.send(frame, dispensing)
-            answer = self.cable.byte(GAP)
+            answer = self.cable.byte(self.gap)
             while answer not in (0x06, 0x15, 0x04, None):
-                answer = self.cable.byte(GAP)
+                answer = self.cable.byte(self.gap)
             if answer == 0x06:
                 if dispensing and self.spend("duplicate-reply"):
                     self.cable.write(frame)

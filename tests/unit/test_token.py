@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import random
+import string
+
 import pytest
 
 from devices import token
@@ -67,6 +70,19 @@ def test_wrong_shapes(text: str, code: str) -> None:
     with pytest.raises(TokenError) as e:
         token.parse(text)
     assert e.value.code == code
+
+
+def test_thousands_of_forgeries() -> None:
+    dice = random.Random(1)
+    alphabet = string.ascii_uppercase + string.digits + ",=."
+    for _ in range(5_000):
+        text = list(DISPENSE)
+        for _ in range(dice.randrange(1, 4)):
+            place, what = dice.randrange(len(text)), dice.randrange(3)
+            text[place : place + (what > 0)] = dice.choice(alphabet) if what < 2 else ""
+        if "".join(text) != DISPENSE:
+            with pytest.raises(TokenError):
+                token.verify("".join(text), KEY, "7")
 
 
 def test_wrong_key_nonce_or_no_nonce() -> None:

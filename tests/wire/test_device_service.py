@@ -380,6 +380,7 @@ def test_the_wire_of_the_socket(sim: Callable[..., Sim], service: Callable[[], S
         (("value = 50", "worth = 50"), "[dispenser.lower] value is missing"),
         (("[service]", "[service]\nspeed = 3"), "[service] speed is not known"),
         (("pairing.key", "other.key"), "others may read the pairing key"),
+        (("[service]", "[service]\nproduction = true"), "obeys whoever holds its cable"),
     ],
 )
 def test_a_wrong_configuration_is_one_sentence_and_2(
