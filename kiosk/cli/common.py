@@ -29,7 +29,7 @@ def emit(row: dict[str, Any]) -> None:
 
 @contextmanager
 def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
-    """A progress on stderr for (what, done, of); `of` 0 = not known. It appears only when there is something to wait for."""
+    """A bar on stderr for (what, done, of); `of` 0 = not known. It shows only when there is something to wait for."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
