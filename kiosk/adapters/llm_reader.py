@@ -123,7 +123,7 @@ class LlmReader:
         return Opinion(ranking, {slot: place for slot, place in places.items() if place})
 
     def _words(self, said: _Said, label: str, slot: str, draft: Span | None, cache: Cache) -> Span | None:
-        """The words that the model writes for `slot`, or None when it writes the end of the line instead.
+        """The words that the model writes for `slot`. Without a draft it may write the end of the line instead: None.
 
         Greedy decoding under the grammar. The draft is read in one pass and kept as far as it is what greedy decoding
         would have written; behind that, tokens come one by one.
@@ -134,7 +134,7 @@ class LlmReader:
         wanted = [self._end, opening[0], *said.tokens]
         logits, _, longer = self._model.read([*head, *drafted], wanted, cache)
         end, opens = logits[len(self._labels[label]) - 1, :2]
-        if end >= opens:
+        if not draft and end >= opens:
             return None
         rows = logits[len(head) - 1 :]
         words: list[int] = []
@@ -152,8 +152,15 @@ class LlmReader:
         return said.place(words, draft)
 
     def _prompt(self, lang: Lang) -> str:
-        """Examples as lines, intents taking turns: a run of one label would make the model expect more of it."""
-        columns = [[(e, spec.name) for e in spec.examples[lang][:EXAMPLES]] for spec in self._intents]
+        """Examples as lines, intents taking turns: a run of one label would make the model expect more of it.
+
+        Of each intent the one with the most slots is shown, and the first others.
+        """
+        columns = []
+        for spec in self._intents:
+            fullest = max(spec.examples[lang], key=lambda e: len(e.spans))
+            others = [e for e in spec.examples[lang] if e is not fullest]
+            columns.append([(e, spec.name) for e in (fullest, *others)[:EXAMPLES]])
         columns.append([(Example(text), NONE) for text in CHATTER[lang][:EXAMPLES]])
         rounds = [pair for turn in zip_longest(*columns) for pair in turn if pair]
         return "".join(f"{e.text}{_ARROW} {name}{_slots(e, lang)}\n" for e, name in rounds)
