@@ -181,7 +181,10 @@ def _why(said: list[str]) -> str:
             r"|SSLError|IncompleteRead|Connection (broken|aborted)",
             "the registry cannot be reached",
         ),
-        (r"No matching distribution|from versions: none|E404|ETARGET|404", "the registry does not have it, or cannot be reached"),
+        (
+            r"No matching distribution|from versions: none|E404|ETARGET|404",
+            "the registry does not have it, or cannot be reached",
+        ),
     ):
         if re.search(pattern, text):
             return clause
