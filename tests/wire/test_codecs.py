@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, shared_vectors
+from device_bench import ROOT, shared_vectors
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -8,112 +8,17 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT, Sim
+from device_bench import CONFIG, PAIRING, ROOT, Service, Sim, pay, presented, signed
 
 from devices import token
-from devices.client import DeviceClient, DispenseResult
+from devices.client import DeviceClient
 from devices.journal import Journal
-
-PAIRING = bytes(range(32))
-CONFIG = """
-[service]
-socket = "s.sock"
-journal = "devices.db"
-pairing_key = "pairing.key"
-terminal = "T0001"
-
-[dispenser]
-port = "lcdm2000"
-model = "LCDM-2000"
-currency = "CNY"
-upper = { value = 100, count = 500 }
-lower = { value = 50, count = 500 }
-reply_timeout_s = 4
-"""
-
-
-class Service:
-    """The service in its own process; `start` may be called again after `kill`."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.socket = folder / "s.sock"
-        (folder / "devices.toml").write_text(CONFIG + (PRINTER if (folder / "escpos").exists() else ""))
-        key = folder / "pairing.key"
-        key.write_text(PAIRING.hex())
-        key.chmod(0o600)
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def command(self, *words: str) -> list[str]:
-        return [sys.executable, "-m", "devices", *words, "--config", str(self.folder / "devices.toml")]
-
-    def start(self) -> Service:
-        with (self.folder / "service.log").open("ab") as log:
-            self.process = subprocess.Popen(self.command("serve"), cwd=ROOT, stderr=log)
-        for _ in range(400):
-            if self.process.poll() is not None:
-                break
-            try:
-                with socket.socket(socket.AF_UNIX) as probe:
-                    probe.connect(str(self.socket))
-                    return self
-            except OSError:
-                time.sleep(0.05)
-        raise AssertionError((self.folder / "service.log").read_text())
-
-    def end(self, sign: int = signal.SIGTERM) -> None:
-        if self.process is not None:
-            self.process.send_signal(sign)
-            self.process.wait(15)
-            self.process = None
-
-    def ask(self, talk: Callable[[DeviceClient], Awaitable[Any]]) -> Any:
-        async def run() -> Any:
-            client = await DeviceClient.connect(self.socket)
-            try:
-                return await talk(client)
-            finally:
-                await client.close()
-
-        return asyncio.run(run())
-
-
-PRINTER = '\n[printer]\nport = "escpos"\n'
-
-
-@pytest.fixture
-def service(tmp_path: Path) -> Iterator[Callable[[], Service]]:
-    started: list[Service] = []
-
-    def start() -> Service:
-        started.append(Service(tmp_path))
-        return started[-1].start()
-
-    yield start
-    for one in started:
-        one.end()
-
-
-def signed(nonce: str, minor: int = 100_000, **changes: str) -> str:
-    """A good token; `changes` replace its keys, `pairing` the key it is made with."""
-    pairing = bytes.fromhex(changes.pop("pairing", PAIRING.hex()))
-    extra = {"SESSION": "S1", "TERMINAL": "T0001", "EXPIRES": str(int(time.time()) + 60)} | changes
-    return token.make(token.session_key(pairing, "S1"), nonce, [(minor, "CNY")], extra)
-
-
-async def pay(client: DeviceClient, id: str, minor: int = 100_000, limit: int | None = None) -> DispenseResult:
-    return await client.dispense(id, minor, "CNY", signed(await client.nonce(), limit or minor))
-
-
-def presented(sim: Sim) -> int:
-    return int(sum(sim.truth["presented"].values()))
 
 
 def test_paid_once_and_only_once(sim: Callable[..., Sim], service: Callable[[], Service]) -> None:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
-from conftest import Sim
+from device_bench import Sim
 
 from devices.driver.escpos import Printed, ReceiptPrinter
 from devices.framing.base import Fault, Frame

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 
 import pytest
-from conftest import Sim
+from device_bench import Sim
 
 from devices.driver.lcdm import CashDispenser, Health
 from devices.protocol.lcdm import Timing
