@@ -39,7 +39,7 @@ def _row(text: str, lang: Lang) -> dict[str, Any]:
     amount = read.amount
     return {
         "minor": amount.minor if amount else None,
-        "spans": [list(span) for span in read.spans] if amount else [],
+        "spans": [list(span) for span in read.spans],
         "flags": list(amount.flags) if amount else [],
         "why": read.why,
         "text": text,

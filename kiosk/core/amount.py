@@ -32,7 +32,7 @@ class Amount:
 
 @dataclass(frozen=True)
 class Reading:
-    """`amount`, or None and `why`; `spans` are the words that were weighed, in the original text.
+    """`amount`, or None and `why`. `spans` are the words of the amount, `weighed` those of every amount that was named.
 
     `why` is empty with an amount, else one of: `no number`, `not money`, `vague`, `everything`, `several`,
     `taken back`, `notes only`, `unreadable`, `too long`.
@@ -41,6 +41,7 @@ class Reading:
     amount: Amount | None
     why: str = ""
     spans: tuple[Span, ...] = ()
+    weighed: tuple[Span, ...] = ()
 
 
 def read(text: str, lang: Lang, currency: str = DEFAULT_CURRENCY) -> Amount | None:
@@ -58,7 +59,7 @@ def reading(text: str, lang: Lang, currency: str = DEFAULT_CURRENCY) -> Reading:
     money = [m for m in found if m.kind is not Kind.NOT_MONEY]
     spans = tuple(folded.original(m.start, m.end) for m in money)
     if words.everything(folded.text):
-        return Reading(None, "everything", spans)
+        return Reading(None, "everything", weighed=spans)
     if not money:
         return Reading(None, "not money" if found else "no number")
     end = money[-1].end
@@ -66,7 +67,7 @@ def reading(text: str, lang: Lang, currency: str = DEFAULT_CURRENCY) -> Reading:
     if words.retracted(folded.text[end:]) or (
         later and words.corrects(folded.text[end : later[0].start], folded.text[later[0].end :])
     ):
-        return Reading(None, "taken back", spans)
+        return Reading(None, "taken back", weighed=spans)
 
     kept: list[Mention] = []
     for i, m in enumerate(money):
@@ -75,14 +76,14 @@ def reading(text: str, lang: Lang, currency: str = DEFAULT_CURRENCY) -> Reading:
             if words.corrects(gap, folded.text[m.end :]):
                 wrong = kept[-1].minor
                 if _elliptic(wrong, m.minor):
-                    return Reading(None, "several", spans)
+                    return Reading(None, "several", weighed=spans)
                 kept = [k for k in kept[:-1] if k.minor != wrong]
             elif words.ranges(gap) and m.kind is not Kind.DENOMINATION:
-                return Reading(None, "vague", spans)
+                return Reading(None, "vague", weighed=spans)
             elif words.adds(gap) and Kind.VALUE is m.kind is kept[-1].kind:
-                return Reading(None, "several", spans)
+                return Reading(None, "several", weighed=spans)
             elif not gap.strip(" -") and Kind.NOTES not in (m.kind, kept[-1].kind):
-                return Reading(None, "unreadable", spans)
+                return Reading(None, "unreadable", weighed=spans)
         kept.append(m)
     return _settle(kept, folded, spans, currency)
 
@@ -98,28 +99,28 @@ def _settle(kept: list[Mention], folded: Folded, spans: tuple[Span, ...], curren
     """One amount of the mentions that still stand."""
     for kind, why in ((Kind.UNREADABLE, "unreadable"), (Kind.VAGUE, "vague")):
         if any(m.kind is kind for m in kept):
-            return Reading(None, why, spans)
+            return Reading(None, why, weighed=spans)
     if kept[-1].kind is Kind.NEGATED:
         # 「六百，不是五百」 sounds like 「六百，不是，五百」
-        return Reading(None, "taken back" if len(kept) == 1 else "several", spans)
+        return Reading(None, "taken back" if len(kept) == 1 else "several", weighed=spans)
     notes = [m for m in kept if m.kind is Kind.NOTES]
     said = [m for m in kept if m.kind is Kind.VALUE]
     if not notes and not said:
-        return Reading(None, "notes only", spans)
+        return Reading(None, "notes only", weighed=spans)
     totals = {m.minor for m in said}
     if notes:
         totals.add(sum(m.minor or 0 for m in notes))
     if len(totals) != 1:
-        return Reading(None, "several", spans)
+        return Reading(None, "several", weighed=spans)
     used = said or notes
     (minor,) = totals
     assert minor is not None, "exact mentions carry their value"
     flags = list(dict.fromkeys(flag for m in used for flag in m.flags))
     named = {m.currency for m in used if m.currency}
     if len(named) > 1:
-        return Reading(None, "several", spans)
+        return Reading(None, "several", weighed=spans)
     if named - {currency}:
         flags.append("currency")
     shown = tuple(folded.original(m.start, m.end) for m in (used if used is notes else used[-1:]))
     span = (shown[0][0], shown[-1][1])
-    return Reading(Amount(minor, span, tuple(flags), next(iter(named), "")), "", shown)
+    return Reading(Amount(minor, span, tuple(flags), next(iter(named), "")), "", shown, spans)

@@ -293,7 +293,7 @@ def _notes(text: str, words: list[_Word], i: int) -> tuple[int, Mention] | None:
             return mention(k + 1, count * note)
     if words[i].text in ("a", "an") and word in ("fifty", "twenty", "ten") and _at(words, j + 1) not in _NUMBER:
         following = _at(words, j + 1)
-        if following in ("", "please", "and", ".", ",", "too", "as", "thanks"):
+        if following in ("", "please", "and", ".", ",", "too", "as", "thanks", "out", "from", "for", "love", "dear"):
             return mention(j + 1, _SMALL[word])
     return None
 
