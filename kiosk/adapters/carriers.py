@@ -182,7 +182,7 @@ def _why(said: list[str]) -> str:
             "the registry cannot be reached",
         ),
         (
-            r"No matching distribution|from versions: none|E404|ETARGET|404",
+            r"No matching distribution|from versions: none|E404|ETARGET|\b404\b",
             "the registry does not have it, or cannot be reached",
         ),
     ):
