@@ -19,35 +19,24 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
 from decimal import Decimal
 
 from kiosk.core.amount_mention import Folded, Kind, Mention, to_minor
+from kiosk.core.number_en import (
+    HUNDRED,
+    NOTE_WORDS,
+    NUMBER,
+    PLURAL_NOTES,
+    SMALL,
+    UNITS,
+    WORD,
+    Parsed,
+    Word,
+    count_below,
+    number_at,
+    word_at,
+)
 
-_UNITS = dict(zip(["one", "two", "three", "four", "five", "six", "seven", "eight", "nine"], range(1, 10), strict=True))
-_TEENS = dict(
-    zip(
-        ["ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"],
-        range(10, 20),
-        strict=True,
-    )
-)
-_TENS = dict(
-    zip(["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"], range(20, 100, 10), strict=True)
-)
-_TENS["fourty"] = 40
-_SMALL = _UNITS | _TEENS | _TENS
-_ZERO = {"zero", "oh", "o", "nought", "nil"}
-_HUNDRED = {"hundred", "hundreds"}
-_SCALES = {
-    "thousand": 10**3, "thousands": 10**3, "grand": 10**3, "k": 10**3,
-    "million": 10**6, "millions": 10**6, "billion": 10**9, "billions": 10**9,
-}  # fmt: skip
-_BEYOND = {"trillion", "quadrillion", "quintillion", "lakh", "crore", "dozen", "score"}
-_NUMBER = set(_SMALL) | _ZERO | _HUNDRED | set(_SCALES) | _BEYOND
-_PLURAL_NOTES = {
-    "fivers": 5, "tenners": 10, "fives": 5, "tens": 10, "twenties": 20, "fifties": 50, "hundreds": 100,
-}  # fmt: skip
 _ONE_NOTE = {"fiver": 5, "tenner": 10}
 _CURRENCIES = {
     "pounds": "GBP", "pound": "GBP", "sterling": "GBP", "gbp": "GBP", "quid": "", "bucks": "", "buck": "",
@@ -73,9 +62,7 @@ _WHOSE = {
 }
 _SIGNS = {"£": "GBP", "$": "USD", "€": "EUR", "¥": "CNY"}
 _CENTS = {"p": "GBP", "pence": "GBP", "penny": "GBP", "cent": "", "cents": "", "fen": "CNY"}
-_NOTE_WORDS = {"note", "notes", "bill", "bills"}
 
-_WORD = re.compile(r"[a-z]+(?:'[a-z]+)?|\d{1,3}(?:,\d{3})++(?!\d)(?:\.\d++)?|\d++(?:\.\d++)?|[£$€¥]|[^\s\w]")
 #: digits in groups: telephones, cards, dates, times, ordinals
 _GROUPS = re.compile(r"0\d++ \d++|\d++(?:[ \-/:.]\d++){2,}|\d++[:/]\d++|\d++(?:st|nd|rd|th|am|pm|s)\b")
 
@@ -183,25 +170,6 @@ _EVERYTHING = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class _Word:
-    text: str
-    start: int
-    end: int
-
-
-@dataclass(frozen=True)
-class _Parsed:
-    """A number read from words `at`…`end` (indices of words): its value, or why it has none."""
-
-    end: int
-    kind: Kind
-    value: Decimal = Decimal(0)
-    flags: tuple[str, ...] = ()
-    #: more than a lone small number: it has a hundred, a thousand, or three digits
-    strong: bool = False
-
-
 def fold(text: str) -> Folded:
     """Small letters, half width, straight quotes, hyphens between words as spaces."""
     chars, index = [], []
@@ -220,7 +188,7 @@ def fold(text: str) -> Folded:
 
 def mentions(text: str) -> list[Mention]:
     """Every number in folded `text`, from left to right."""
-    words = [_Word(m[0], m.start(), m.end()) for m in _WORD.finditer(text)]
+    words = [Word(m[0], m.start(), m.end()) for m in WORD.finditer(text)]
     found: list[Mention] = []
     i = 0
     while i < len(words):
@@ -240,10 +208,6 @@ def mentions(text: str) -> list[Mention]:
     return found
 
 
-def _at(words: list[_Word], i: int) -> str:
-    return words[i].text if 0 <= i < len(words) else ""
-
-
 def _before(text: str, start: int) -> str:
     """The words before, separated by single spaces, cut at the last full stop or comma."""
     head = re.split(r"[.,!?;:]", text[max(0, start - 60) : start])[-1]
@@ -254,7 +218,7 @@ def _before(text: str, start: int) -> str:
 # --- counts of notes -------------------------------------------------------------------------------------------------
 
 
-def _notes(text: str, words: list[_Word], i: int) -> tuple[int, Mention] | None:
+def _notes(text: str, words: list[Word], i: int) -> tuple[int, Mention] | None:
     """ "ten twenties", "two fifties", "a fiver", "five twenty pound notes", "a fifty"."""
     start = words[i].start
 
@@ -268,328 +232,102 @@ def _notes(text: str, words: list[_Word], i: int) -> tuple[int, Mention] | None:
     if words[i].text in ("a", "an"):
         count, j = 1, i + 1
     else:
-        count, j = _count(words, i)
+        count, j = count_below(words, i)
     if count is None:
-        if words[i].text in _PLURAL_NOTES and words[i].text not in _HUNDRED:
+        if words[i].text in PLURAL_NOTES and words[i].text not in HUNDRED:
             return i + 1, Mention(
-                start, words[i].end, Kind.DENOMINATION, to_minor(Decimal(_PLURAL_NOTES[words[i].text]))
+                start, words[i].end, Kind.DENOMINATION, to_minor(Decimal(PLURAL_NOTES[words[i].text]))
             )
         return None
-    word = _at(words, j)
+    word = word_at(words, j)
     if word in _ONE_NOTE and count == 1:
         return mention(j + 1, _ONE_NOTE[word])
-    if word in _PLURAL_NOTES and (word not in _HUNDRED or _at(words, j + 1) not in _NUMBER):
-        return mention(j + 1, count * _PLURAL_NOTES[word])
+    if word in PLURAL_NOTES and (word not in HUNDRED or word_at(words, j + 1) not in NUMBER):
+        return mention(j + 1, count * PLURAL_NOTES[word])
     # "five twenty pound notes", "ten 20 pound notes", "a fifty pound note"
-    note, k = _count(words, j)
-    if words[j : j + 2] and _at(words, j + 1) == "hundred" and _at(words, j) in ("one", "a"):
+    note, k = count_below(words, j)
+    if words[j : j + 2] and word_at(words, j + 1) == "hundred" and word_at(words, j) in ("one", "a"):
         note, k = 100, j + 2
     elif word == "hundred" and words[i].text not in ("a", "an"):
         note, k = None, j  # "five hundred pound notes" may be 500 in notes: left to the number itself
     if note in (5, 10, 20, 50, 100) and k < len(words):
-        if words[k].text in _CURRENCIES and _at(words, k + 1) in _NOTE_WORDS:
+        if words[k].text in _CURRENCIES and word_at(words, k + 1) in NOTE_WORDS:
             return mention(k + 2, count * note)
-        if words[k].text in _NOTE_WORDS:
+        if words[k].text in NOTE_WORDS:
             return mention(k + 1, count * note)
-    if words[i].text in ("a", "an") and word in ("fifty", "twenty", "ten") and _at(words, j + 1) not in _NUMBER:
-        following = _at(words, j + 1)
+    if words[i].text in ("a", "an") and word in ("fifty", "twenty", "ten") and word_at(words, j + 1) not in NUMBER:
+        following = word_at(words, j + 1)
         if following in ("", "please", "and", ".", ",", "too", "as", "thanks", "out", "from", "for", "love", "dear"):
-            return mention(j + 1, _SMALL[word])
+            return mention(j + 1, SMALL[word])
     return None
-
-
-def _count(words: list[_Word], i: int) -> tuple[int | None, int]:
-    """A number below a hundred at word `i`, and the word after it."""
-    word = _at(words, i)
-    if word.isdigit() and len(word) <= 3:
-        return int(word), i + 1
-    if word in _TENS and _at(words, i + 1) in _UNITS:
-        return _TENS[word] + _UNITS[_at(words, i + 1)], i + 2
-    if word in _SMALL:
-        return _SMALL[word], i + 1
-    return None, i
 
 
 # --- numbers ---------------------------------------------------------------------------------------------------------
 
 
-def _money(text: str, words: list[_Word], i: int) -> tuple[int, Mention] | None:
+def _money(text: str, words: list[Word], i: int) -> tuple[int, Mention] | None:
     """A number at word `i` with its currency words, judged by what stands around it."""
     first, currency, named = i, "", False
-    if words[i].text in _SIGNS or (words[i].text in ("rmb", "cny", "usd", "gbp") and _at(words, i + 1)[:1].isdigit()):
+    if words[i].text in _SIGNS or (
+        words[i].text in ("rmb", "cny", "usd", "gbp") and word_at(words, i + 1)[:1].isdigit()
+    ):
         currency, named = _SIGNS.get(words[i].text, _CURRENCIES.get(words[i].text, "")), True
         i += 1
-        if not _at(words, i)[:1].isdigit():
+        if not word_at(words, i)[:1].isdigit():
             return None
-    parsed = _number(words, i)
+    parsed = number_at(words, i)
     if parsed is None:
         return None
     end = parsed.end
-    if (_at(words, end) in _CENTS and _at(words, end) != "p") or (_at(words, end) == "p" and not named):
-        parsed = _Parsed(end + 1, parsed.kind, parsed.value / 100, parsed.flags, parsed.strong)
+    if (word_at(words, end) in _CENTS and word_at(words, end) != "p") or (word_at(words, end) == "p" and not named):
+        parsed = Parsed(end + 1, parsed.kind, parsed.value / 100, parsed.flags, parsed.strong)
         currency, named, end = _CENTS[words[end].text], True, end + 1
-        if _at(words, first - 1) == "and" and _at(words, first - 2) in _CURRENCIES:
-            parsed = _Parsed(end, Kind.UNREADABLE)  # the main units before it were not understood
-    elif _at(words, _past(words, end, _WHOSE)) in _CURRENCIES:
+        if word_at(words, first - 1) == "and" and word_at(words, first - 2) in _CURRENCIES:
+            parsed = Parsed(end, Kind.UNREADABLE)  # the main units before it were not understood
+    elif word_at(words, _past(words, end, _WHOSE)) in _CURRENCIES:
         end = _past(words, end, _WHOSE)
         currency, named = _CURRENCIES[words[end].text] or currency, True
         end += 1
-        if _at(words, end) == "sterling":
+        if word_at(words, end) == "sterling":
             end += 1
-        if _at(words, end) in _NOTE_WORDS and parsed.kind is Kind.VALUE:
+        if word_at(words, end) in NOTE_WORDS and parsed.kind is Kind.VALUE:
             end += 1
             if parsed.value in (1, 5, 10, 20, 50, 100):
                 m = Mention(words[first].start, words[end - 1].end, Kind.DENOMINATION, to_minor(parsed.value))
                 return end, m
-            parsed = _Parsed(end, parsed.kind, parsed.value, (*parsed.flags, "ambiguous"), parsed.strong)
+            parsed = Parsed(end, parsed.kind, parsed.value, (*parsed.flags, "ambiguous"), parsed.strong)
         parsed, end = _with_cents(words, parsed, end)
     return end, _judge(text, words, first, end, parsed, currency, named)
 
 
-def _past(words: list[_Word], i: int, these: set[str]) -> int:
+def _past(words: list[Word], i: int, these: set[str]) -> int:
     """The word after at most two of `these`."""
     for _ in range(2):
-        i += _at(words, i) in these
+        i += word_at(words, i) in these
     return i
 
 
-def _with_cents(words: list[_Word], parsed: _Parsed, end: int) -> tuple[_Parsed, int]:
+def _with_cents(words: list[Word], parsed: Parsed, end: int) -> tuple[Parsed, int]:
     """ "three pounds fifty", "five dollars and thirty cents", "three pounds five p"."""
-    j = end + (_at(words, end) == "and")
-    small, after = _count(words, j)
+    j = end + (word_at(words, end) == "and")
+    small, after = count_below(words, j)
     if small is None or small > 99 or parsed.kind is not Kind.VALUE:
         return parsed, end
-    spelled = _at(words, after) in _CENTS
+    spelled = word_at(words, after) in _CENTS
     if not spelled and (
-        j > end or _at(words, after) in _NUMBER | set(_CURRENCIES) | set(_PLURAL_NOTES) | _MEASURE | _NOTE_WORDS
+        j > end or word_at(words, after) in NUMBER | set(_CURRENCIES) | set(PLURAL_NOTES) | _MEASURE | NOTE_WORDS
     ):
         return parsed, end
     end = after + spelled
     if parsed.value != int(parsed.value) or (not spelled and small < 10):
-        return _Parsed(end, Kind.UNREADABLE), end
-    return _Parsed(end, Kind.VALUE, parsed.value + Decimal(small) / 100, parsed.flags, True), end
+        return Parsed(end, Kind.UNREADABLE), end
+    return Parsed(end, Kind.VALUE, parsed.value + Decimal(small) / 100, parsed.flags, True), end
 
 
-def _number(words: list[_Word], i: int) -> _Parsed | None:
-    """The longest number at word `i`; None when no number begins there."""
-    if i >= len(words):
-        return None
-    word = words[i].text
-    if not (word in _NUMBER or word[0].isdigit() or (word in ("a", "an", "half") and _starts_scale(words, i + 1))):
-        return None
-    if word in _UNITS or word in _ZERO:
-        digits = _digits(words, i)
-        if digits:
-            return digits
-    if word in ("o", "oh", "k") or (word == "half" and _at(words, i + 1) not in ("a", "an")):
-        return None
-    if word in _BEYOND:
-        return _Parsed(i + 1, Kind.UNREADABLE)
-    if word == "half":
-        scale = _SCALES.get(_at(words, i + 2))
-        return _Parsed(i + 3, Kind.VALUE, Decimal(scale) / 2, (), True) if scale else None
-    if word in ("hundreds", "thousands", "millions", "billions"):
-        return _Parsed(i + 1, Kind.VAGUE)
-    total, last, strong = Decimal(0), Decimal(10) ** 12, False
-    flags: tuple[str, ...] = ()
-    end, any_scale = i, False
-    bare_last = ""
-    while True:
-        group = _group(words, end, joined=any_scale)
-        if group is None:
-            break
-        value, after, has_hundred, first = group
-        scale = _SCALES.get(_at(words, after))
-        if _at(words, after) in _BEYOND:
-            return _Parsed(after + 1, Kind.UNREADABLE)
-        if scale:
-            if scale >= last or (value >= 1000 and scale > 1):
-                return _Parsed(after + 1, Kind.UNREADABLE) if total == 0 else _Parsed(end, Kind.UNREADABLE)
-            total, last, end, strong, any_scale = total + value * scale, Decimal(scale), after + 1, True, True
-            if value != int(value):
-                break
-            if _at(words, end) == "and" and _at(words, end + 1) == "a" and _at(words, end + 2) == "half":
-                return _Parsed(end + 3, Kind.VALUE, total + Decimal(scale) / 2, (), True)
-            if _at(words, end) in _SCALES:
-                return _Parsed(end + 1, Kind.UNREADABLE)
-            continue
-        if any_scale and value >= last:
-            return _Parsed(after, Kind.UNREADABLE)
-        total += value
-        strong = strong or has_hundred or (words[first].text[0].isdigit() and value >= 100)
-        bare_last = words[first].text if any_scale and value < 10 and words[first - 1].text != "and" else ""
-        end = after
-        break
-    if end == i:
-        return None
-    if bare_last and not bare_last.isdigit():
-        flags = ("ambiguous",)
-    if not any_scale and not strong:
-        pair = _pair(words, i, end, total)
-        if pair:
-            return pair
-    if _at(words, end) in ("point",) and total == int(total):
-        return _point(words, end, total)
-    return _Parsed(end, Kind.VALUE, total, flags, strong)
-
-
-def _starts_scale(words: list[_Word], i: int) -> bool:
-    word = _at(words, i)
-    return (
-        word == "hundred"
-        or word in ("thousand", "grand", "million", "billion")
-        or (word in ("a", "an") and _at(words, i + 1) in ("grand", "thousand", "million"))
-    )
-
-
-def _group(words: list[_Word], i: int, *, joined: bool) -> tuple[Decimal, int, bool, int] | None:
-    """A number below a thousand (or "fifteen hundred", or written digits): value, next word, has a hundred, first word.
-
-    `joined`: it continues a number after a thousand, so "and" or a comma may stand before it.
-    """
-    j = i
-    if joined and _at(words, j) in ("and", ","):
-        if _at(words, j) == "," and not (
-            words[j - 1].text in _SCALES and _at(words, j + 1) in _SMALL and _hundred_soon(words, j + 1)
-        ):
-            return None
-        j += 1
-    first, word = j, _at(words, j)
-    if not word:
-        return None
-    value: Decimal
-    if word[0].isdigit():
-        value, j = Decimal(word.replace(",", "")), j + 1
-    elif word in ("a", "an") and _at(words, j + 1) in (_HUNDRED | set(_SCALES)):
-        value, j = Decimal(1), j + 1
-    elif word == "hundred" or (not joined and word in _SCALES and word != "k"):
-        value = Decimal(1)
-    elif word in _SMALL:
-        small, j = _count(words, j)
-        value = Decimal(small or 0)
-    elif word == "zero" and not joined:
-        value, j = Decimal(0), j + 1
-        if _at(words, j) != "point":
-            return value, j, False, first
-    else:
-        return None
-    if _at(words, j) == "point" and not joined:
-        pointed = _point(words, j, value)
-        if pointed.kind is Kind.VALUE and _at(words, pointed.end) in _SCALES:
-            return pointed.value, pointed.end, False, first
-        return value, j, False, first
-    if (
-        _at(words, j) == "and"
-        and _at(words, j + 1) in ("a", "half")
-        and _at(words, j + 1 + (_at(words, j + 1) == "a")) == "half"
-    ):
-        k = j + 2 + (_at(words, j + 1) == "a")
-        if _at(words, k) in _SCALES:
-            return value + Decimal("0.5"), k, False, first
-        if _at(words, k) in _HUNDRED:
-            return (value + Decimal("0.5")) * 100, k + 1, True, first
-    if _at(words, j) not in _HUNDRED:
-        return value, j, False, first
-    if value >= 100 or value == 0 or value != int(value):
-        return None
-    value, j = value * 100, j + 1
-    k = j + (_at(words, j) == "and")
-    word = _at(words, k)
-    small, after = _count(words, k)
-    if (
-        small is not None
-        and small < 100
-        and _at(words, after) not in _HUNDRED | set(_PLURAL_NOTES)
-        and (_at(words, after) not in _SCALES or k == j or _at(words, after) in _SCALES)
-    ):
-        if k > j and _at(words, after) in _SCALES and value >= 1000:
-            return value, j, True, first
-        if _at(words, after) in _NOTE_WORDS:
-            return value, j, True, first
-        return value + small, after, True, first
-    return value, j, True, first
-
-
-def _hundred_soon(words: list[_Word], i: int) -> bool:
-    _, after = _count(words, i)
-    return _at(words, after) == "hundred"
-
-
-def _point(words: list[_Word], i: int, whole: Decimal) -> _Parsed:
-    """ "point nine nine", "point five", "point twenty five" at word `i`."""
-    j, fraction = i + 1, ""
-    while (word := _at(words, j)) and (word in _UNITS or word in _ZERO or (word.isdigit() and len(word) <= 2)):
-        fraction += str(_UNITS.get(word, 0)) if not word.isdigit() else word
-        j += 1
-    if not fraction:
-        small, j = _count(words, j)
-        if small is None:
-            return _Parsed(i + 1, Kind.UNREADABLE)
-        fraction = str(small)
-    return _Parsed(j, Kind.VALUE, whole + Decimal(f"0.{fraction}"), (), True)
-
-
-def _digits(words: list[_Word], i: int) -> _Parsed | None:
-    """Digits one by one: "five zero zero", "one double two"."""
-    j, digits = i, ""
-    while True:
-        word = _at(words, j)
-        if word in _UNITS:
-            digits += str(_UNITS[word])
-        elif word in _ZERO:
-            digits += "0"
-        elif word in ("double", "triple") and (_at(words, j + 1) in _UNITS or _at(words, j + 1) in _ZERO):
-            digits += ("0" if _at(words, j + 1) in _ZERO else str(_UNITS[_at(words, j + 1)])) * (
-                2 if word == "double" else 3
-            )
-            j += 1
-        else:
-            break
-        j += 1
-    if len(digits) < 2:
-        return None
-    if _at(words, j) in _HUNDRED or _at(words, j) in _SCALES:
-        # "one two hundred", "five six thousand": a range, or a stumble
-        return _Parsed(j + 1, Kind.VAGUE)
-    if _at(words, j) in _SMALL:
-        return _Parsed(j + 1, Kind.NOT_MONEY if len(digits) > 3 else Kind.UNREADABLE)
-    if 3 <= len(digits) <= 6 and digits[0] != "0" and digits.endswith("00"):
-        return _Parsed(j, Kind.VALUE, Decimal(digits), ("ambiguous",), True)
-    if (len(digits) == 2 and digits[0] == "0") or len(digits) > 2:
-        return _Parsed(j, Kind.NOT_MONEY)
-    return _Parsed(j, Kind.UNREADABLE)
-
-
-def _pair(words: list[_Word], i: int, end: int, first: Decimal) -> _Parsed | None:
-    """ "twelve fifty", "three twenty five", "twelve oh five": as a bank reads it, ambiguous."""
-    if _at(words, i)[0].isdigit():
-        if _at(words, end)[:1].isdigit():
-            return _Parsed(end + 1, Kind.UNREADABLE)
-        return None
-    word = _at(words, end)
-    if word in ("oh", "o", "zero") and _at(words, end + 1) in _UNITS and first >= 10:
-        return _Parsed(end + 2, Kind.VALUE, first * 100 + _UNITS[_at(words, end + 1)], ("ambiguous",), True)
-    if word not in _SMALL and word not in _ZERO:
-        return None
-    second, after = _count(words, end)
-    following = _at(words, after)
-    if second is None or second < 10 or (following in _NUMBER and following not in ("k",)):
-        if following in _HUNDRED or following in _SCALES:
-            return _Parsed(after + 1, Kind.VAGUE)
-        while _at(words, after) in _NUMBER:
-            after += 1
-        return _Parsed(max(after, end + 1), Kind.UNREADABLE)
-    if first >= 20 and first % 10 == 0:
-        return _Parsed(after, Kind.VAGUE if second > first else Kind.UNREADABLE)
-    if second == first + 1 or (first == 10 and second % 10 == 0):
-        return _Parsed(after, Kind.VAGUE)
-    return _Parsed(after, Kind.VALUE, first * 100 + second, ("ambiguous",), True)
-
-
-def _judge(text: str, words: list[_Word], i: int, end: int, parsed: _Parsed, currency: str, named: bool) -> Mention:
+def _judge(text: str, words: list[Word], i: int, end: int, parsed: Parsed, currency: str, named: bool) -> Mention:
     """What the words around a number make of it."""
     start, stop = words[i].start, words[end - 1].end
-    before, value, after = _before(text, start), parsed.value, _at(words, end)
+    before, value, after = _before(text, start), parsed.value, word_at(words, end)
     last = words[i - 1].text if i else ""
 
     def mention(kind: Kind, minor: int | None = None, flags: tuple[str, ...] = ()) -> Mention:
@@ -607,7 +345,7 @@ def _judge(text: str, words: list[_Word], i: int, end: int, parsed: _Parsed, cur
     exact = parsed.kind is Kind.VALUE
     if last in ("times", "half", "twice", "double", "triple", "by") or (
         last == "of"
-        and _at(words, i - 2) in ("quarter", "third", "half", "percent", "tenth", "%", "lots", "lot", "sets")
+        and word_at(words, i - 2) in ("quarter", "third", "half", "percent", "tenth", "%", "lots", "lot", "sets")
     ):
         return mention(Kind.VAGUE)
     if words[i].text in ("hundred", "thousand", "million") and last and last not in _BEFORE_BARE:
@@ -661,13 +399,13 @@ def _judge(text: str, words: list[_Word], i: int, end: int, parsed: _Parsed, cur
         rest,
     ):
         return mention(Kind.VAGUE)
-    if after in ("or", "to") and _number(words, end + 1):
+    if after in ("or", "to") and number_at(words, end + 1):
         return mention(Kind.VAGUE)
     whole = not re.search(r"\w", text[:start]) and not re.search(r"\w", rest)
     if not named and not parsed.strong and not whole:
         if (
             value < 10
-            and words[i].text in _UNITS
+            and words[i].text in UNITS
             and (words[i].text == "one" or (after and after not in ("please", ".", "!")))
         ):
             return mention(Kind.NOT_MONEY)

@@ -17,10 +17,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
 from decimal import Decimal
 
 from kiosk.core.amount_mention import Folded, Kind, Mention, to_minor
+from kiosk.core.number_zh import BAD, DIGIT, Parsed, number
 
 _TRADITIONAL = dict(
     zip(
@@ -31,10 +31,6 @@ _TRADITIONAL = dict(
 )
 _FORMAL = dict(zip("〇○壹贰貳弍叁叄參肆伍陆陸柒捌玖拾佰仟弌", "零零一二二二三三三四五六六七八九十百千一", strict=True))
 _TABLE = str.maketrans({**_TRADITIONAL, **_FORMAL, "￥": "¥", "～": "~", "—": "-", "–": "-"})
-
-_DIGIT = {c: i for i, c in enumerate("零一二三四五六七八九")} | {"幺": 1, "两": 2}
-_UNIT = {"十": 10, "百": 100, "千": 1000, "万": 10_000, "亿": 100_000_000}
-_TENS = {"廿": 20, "卅": 30}
 
 #: words that hold number characters and mean no number
 _IDIOM = re.compile(
@@ -48,7 +44,6 @@ _IDIOM = re.compile(
 )
 _ATOM = r"(?:\d{1,3}(?:,\d{3})++(?!\d)(?:\.\d++)?|\d++(?:\.\d++)?|[零一二三四五六七八九幺两十百千万亿兆廿卅几])"
 _RUN = re.compile(rf"{_ATOM}++(?:点{_ATOM}++)?")
-_TOKEN = re.compile(r"\d[\d,]*(?:\.\d+)?|.")
 #: digits in groups: telephones, cards, dates, times
 _GROUPS = re.compile(r"\d++(?:[ \-/:.]\d++){2,}|\d++[ :/]\d++|\d++(?!rmb|yuan|cny)[a-z]+\d*")
 
@@ -163,21 +158,6 @@ _EVERYTHING = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class _Parsed:
-    """A run of number words: its value, or why it has none; `elided` when a last unit was left out (两千五)."""
-
-    kind: Kind
-    value: Decimal = Decimal(0)
-    elided: bool = False
-    digits: bool = False
-
-
-_VAGUE = _Parsed(Kind.VAGUE)
-_BAD = _Parsed(Kind.UNREADABLE)
-_OTHER = _Parsed(Kind.NOT_MONEY)
-
-
 def fold(text: str) -> Folded:
     """One writing, without spaces (other than between digits) and without control characters."""
     chars, index = [], []
@@ -231,7 +211,7 @@ def _notes(text: str, at: int) -> Mention | None:
         note = _NOTE_VALUES.get(m["note"]) or int(m["note"])
         if pattern is _NOTES and note < 50 and not m["tail"]:
             return None
-        count = _run(m["count"])
+        count = number(m["count"])
         if count.kind is not Kind.VALUE or count.digits or count.value != int(count.value):
             return Mention(m.start(), m.end(), Kind.UNREADABLE)
         kind = Kind.NEGATED if _NEGATED_BEFORE.search(text[max(0, at - 12) : at]) else Kind.NOTES
@@ -245,8 +225,8 @@ def _number(text: str, m: re.Match[str]) -> Mention:
     before = text[max(0, start - 14) : start]
     small = _SMALL.match(text, start) or _FEN.match(text, start)
     if small:
-        return _judge(before, text, start, small.end(), _Parsed(Kind.VALUE, _tenths(small.groupdict())), "", True)
-    parsed = _run(m[0])
+        return _judge(before, text, start, small.end(), Parsed(Kind.VALUE, _tenths(small.groupdict())), "", True)
+    parsed = number(m[0])
     if parsed.kind is Kind.NOT_MONEY or (
         parsed.kind is Kind.VALUE and "点" in m[0] and _TIME_BEFORE.search(before) and parsed.value < 25
     ):
@@ -265,31 +245,31 @@ def _number(text: str, m: re.Match[str]) -> Mention:
         home = unit[0] in ("块", "元", "蚊")
         part = (_FRACTION if home else _PENCE).match(text, end)
         if part and parsed.kind is Kind.VALUE:
-            cents = _tenths(part.groupdict()) if home else _run(part["count"]).value / 100
+            cents = _tenths(part.groupdict()) if home else number(part["count"]).value / 100
             parsed = _plus(parsed, cents)
             end = part.end()
         elif parsed.elided and unit[0] == "块" and m[0].endswith("一"):
-            parsed = _BAD  # 五百一块…: 510, 501, or 500 and 一块儿
+            parsed = BAD  # 五百一块…: 510, 501, or 500 and 一块儿
         if text.startswith("钱", end):
             end += 1
     elif foreign := _CENTS.match(text, end):
         end, named, currency = foreign.end(), True, _CENT_CURRENCIES[foreign[0]]
-        parsed = _Parsed(parsed.kind, parsed.value / 100, parsed.elided, parsed.digits)
+        parsed = Parsed(parsed.kind, parsed.value / 100, parsed.elided, parsed.digits)
     return _judge(before, text, start, end, parsed, currency, named)
 
 
-def _plus(main: _Parsed, cents: Decimal) -> _Parsed:
+def _plus(main: Parsed, cents: Decimal) -> Parsed:
     """Main units with hundredths after them; 1.5块三毛 and 一百五块三 are no amounts."""
     if main.value != int(main.value) or main.elided or cents >= 1:
-        return _BAD
-    return _Parsed(Kind.VALUE, main.value + cents)
+        return BAD
+    return Parsed(Kind.VALUE, main.value + cents)
 
 
 def _tenths(parts: dict[str, str | None]) -> Decimal:
     """The value of 三毛二, 零五分, 半, or a bare digit after 块."""
 
     def digit(word: str) -> int:
-        return int(word) if word.isdigit() and word.isascii() else _DIGIT[word]
+        return int(word) if word.isdigit() and word.isascii() else DIGIT[word]
 
     if parts.get("half"):
         return Decimal("0.5")
@@ -300,7 +280,7 @@ def _tenths(parts: dict[str, str | None]) -> Decimal:
     return (Decimal(digit(jiao)) / 10 if jiao else Decimal(0)) + (Decimal(digit(fen)) / 100 if fen else Decimal(0))
 
 
-def _judge(before: str, text: str, start: int, end: int, parsed: _Parsed, currency: str, named: bool) -> Mention:
+def _judge(before: str, text: str, start: int, end: int, parsed: Parsed, currency: str, named: bool) -> Mention:
     """What the words around a number make of it."""
     after = text[end : end + 8]
     value = parsed.value
@@ -333,7 +313,7 @@ def _judge(before: str, text: str, start: int, end: int, parsed: _Parsed, curren
         return mention(Kind.VAGUE)
     whole = not re.search(r"\w", before) and not re.search(r"\w", after)
     if not named and not whole:
-        bare_digit = run in _DIGIT and run != "零"
+        bare_digit = run in DIGIT and run != "零"
         if run == "零" or (bare_digit and not (after == "" and before.endswith(("取", "要", "拿", "支")))):
             return mention(Kind.NOT_MONEY)
         if value < 100 and not _ENDS.match(after):
@@ -357,153 +337,6 @@ def _judge(before: str, text: str, start: int, end: int, parsed: _Parsed, curren
     if parsed.digits or (parsed.elided and named):
         flags.append("ambiguous")
     return mention(Kind.VALUE, minor, tuple(flags))
-
-
-# --- number words ----------------------------------------------------------------------------------------------------
-
-_Token = tuple[str, Decimal]  #: ("d" digit word | "n" written number | "t" 廿 | "u" unit, value)
-
-
-def _run(run: str) -> _Parsed:
-    """The number that a whole run of number characters says."""
-    if "几" in run:
-        return _VAGUE
-    if "兆" in run:
-        return _BAD
-    head, point, tail = run.partition("点")
-    tokens = _tokens(head)
-    if point:
-        return _decimal(tokens, _tokens(tail))
-    half = len(run) // 2
-    if len(run) % 2 == 0 and half >= 2 and run[:half] == run[half:] and not run.isdigit():
-        return _run(run[:half])  # 五百五百: said twice
-    if all(kind == "d" for kind, _ in tokens) and len(tokens) > 1:
-        return _digits(run, tokens)
-    return _whole(tokens)
-
-
-def _tokens(run: str) -> list[_Token]:
-    tokens: list[_Token] = []
-    for m in _TOKEN.finditer(run):
-        c = m[0]
-        if c in _DIGIT:
-            tokens.append(("d", Decimal(_DIGIT[c])))
-        elif c in _UNIT:
-            tokens.append(("u", Decimal(_UNIT[c])))
-        elif c in _TENS:
-            tokens.append(("t", Decimal(_TENS[c])))
-        else:
-            tokens.append(("n", Decimal(c.replace(",", ""))))
-    return tokens
-
-
-def _digits(run: str, tokens: list[_Token]) -> _Parsed:
-    """五零零: an amount when it ends in 零; 七八 and 三五 are ranges; the rest are other numbers."""
-    values = [int(v) for _, v in tokens]
-    if len(values) == 2 and values[1] and _ascending(values[0], values[1]):
-        return _VAGUE
-    if values[0] == 0 or values[-1] != 0 or len(values) > 6:
-        return _OTHER
-    return _Parsed(Kind.VALUE, Decimal("".join(map(str, values))), digits=True)
-
-
-def _ascending(a: int, b: int) -> bool:
-    """Two digits that name a range: 五六, 三五."""
-    return a > 0 and (b == a + 1 or (a, b) == (3, 5))
-
-
-def _decimal(head: list[_Token], tail: list[_Token]) -> _Parsed:
-    """一点五万, 三十点二五; 三点二十 is a time."""
-    whole = _whole(head)
-    if whole.kind is not Kind.VALUE or whole.elided or not head:
-        return _BAD if whole.kind is not Kind.VAGUE else whole
-    scale = Decimal(1)
-    if tail[-1] == ("u", Decimal(10)) or any(kind == "u" for kind, _ in tail[:-1]) or any(k == "t" for k, _ in tail):
-        return _OTHER if whole.value <= 24 else _BAD
-    if tail[-1][0] == "u":
-        scale = tail.pop()[1]
-    if not tail or (len(tail) > 1 and any(kind != "d" for kind, _ in tail)) or tail[0][1] != int(tail[0][1]):
-        return _BAD
-    # a written number keeps its leading zeros only as text; "5" and "05" differ, so only one written token is read
-    fraction = "".join(str(int(v)) for _, v in tail)
-    return _Parsed(Kind.VALUE, (whole.value + Decimal(f"0.{fraction}")) * scale)
-
-
-def _whole(tokens: list[_Token]) -> _Parsed:
-    """A whole number in words, digits or both: sections of 亿 and 万, each below ten thousand."""
-    total, elided = Decimal(0), False
-    for unit in (Decimal(100_000_000), Decimal(10_000)):
-        places = [i for i, t in enumerate(tokens) if t == ("u", unit)]
-        if not places:
-            continue
-        if len(places) > 1:
-            return _BAD
-        head, tokens = tokens[: places[0]], tokens[places[0] + 1 :]
-        if not head:
-            return _VAGUE  # 万把块, 百万
-        high = _whole(head) if unit > 10_000 else _section(head, leading_zero=total > 0)
-        if high.kind is not Kind.VALUE or high.elided or high.value == 0:
-            return high if high.kind is not Kind.VALUE else _BAD
-        total += high.value * unit
-        if not tokens:
-            return _Parsed(Kind.VALUE, total)
-        if len(tokens) == 1 and tokens[0][1] < 10:
-            if tokens[0][1] == 0 or tokens[0][0] in "ut" or tokens[0][1] != int(tokens[0][1]):
-                return _BAD
-            return _Parsed(Kind.VALUE, total + tokens[0][1] * unit / 10, elided=True)
-        if high.value != int(high.value):
-            return _BAD  # 1.5万三百
-        if len(tokens) == 2 and all(k == "d" for k, _ in tokens) and _ascending(int(tokens[0][1]), int(tokens[1][1])):
-            return _VAGUE
-        if len(tokens) == 1 and tokens[0][1] >= unit:
-            return _BAD
-    low = _section(tokens, leading_zero=total > 0)
-    if low.kind is not Kind.VALUE or (total and low.value == 0):
-        return low if low.kind is not Kind.VALUE else _BAD
-    return _Parsed(Kind.VALUE, total + low.value, elided or low.elided)
-
-
-def _section(tokens: list[_Token], *, leading_zero: bool) -> _Parsed:
-    """A number of 千 百 十 and digits, units falling."""
-    if len(tokens) == 1 and tokens[0][0] in "nd":
-        return _Parsed(Kind.VALUE, tokens[0][1])
-    total, last, pending, zero = Decimal(0), Decimal(10_000), Decimal(-1), False
-    words = False
-    for i, (kind, value) in enumerate(tokens):
-        if kind == "d" and value == 0:
-            if pending >= 0 or zero or (i == 0 and not leading_zero):
-                return _BAD
-            zero = True
-        elif kind == "t":
-            if pending >= 0 or last <= 10:
-                return _BAD
-            total, last, zero = total + value, Decimal(10), False
-        elif kind in "dn":
-            if pending >= 0:
-                both = words and kind == "d" and _ascending(int(pending), int(value))
-                return _VAGUE if both else _BAD
-            if value != int(value) and i + 1 == len(tokens):
-                return _BAD
-            pending, words = value, kind == "d"
-        else:
-            if pending < 0:
-                if value != 10 or (total and last < 100):
-                    return _VAGUE if not total else _BAD
-                if tokens[i - 1 : i] and total == 0 and not zero:
-                    return _BAD
-                pending = Decimal(1)
-            if value >= last or pending >= 10 or pending == 0:
-                return _BAD
-            if value > 10 and pending != int(pending) and i + 1 < len(tokens):
-                return _BAD
-            total, last, pending, zero = total + pending * value, value, Decimal(-1), False
-    if pending < 0:
-        return _BAD if zero else _Parsed(Kind.VALUE, total)
-    if total == 0:
-        return _Parsed(Kind.VALUE, pending)
-    if zero or last == 10 or pending >= 10:
-        return _Parsed(Kind.VALUE, total + pending) if pending < last else _BAD
-    return _Parsed(Kind.VALUE, total + pending * last / 10, elided=True)
 
 
 # --- what stands between and after mentions --------------------------------------------------------------------------

@@ -69,7 +69,10 @@ _NO_ZH = (
     r"|别|甭|莫|没(?:有)?(?:想|要|说|打算)?(?:要)?)"
     r"(?:再|给我|帮我|去|来|我|给|点)*"
 )
-_NO_EN = r"\b(?:don't|do not|didn't|did not|never|not|wouldn't|won't|no longer|no need|isn't|rather not)\b(?: (?:\w|')+){0,4}? "
+_NO_EN = (
+    r"\b(?:don't|do not|didn't|did not|never|not|wouldn't|won't|no longer|no need|isn't"
+    r"|rather not)\b(?: (?:\w|')+){0,4}? "
+)
 NEGATED: dict[Lang, re.Pattern[str]] = {
     "zh": re.compile(_NO_ZH + r"(?:取(?!款机)|存(?!折)|转|汇|查|交|缴|改|打|支|领|提|拿|补)"),
     "en": re.compile(
