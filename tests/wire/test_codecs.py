@@ -30,7 +30,7 @@ def everything(codec: Codec, pieces: list[bytes]) -> list[Frame | Fault]:
 
 
 @pytest.mark.parametrize("name", framing.CODECS)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(data=NOISE, cuts=st.lists(st.integers(0, 80), max_size=8))
 def test_any_bytes_any_pieces(name: str, data: bytes, cuts: list[int]) -> None:
     places = sorted({c for c in cuts if c < len(data)} | {0, len(data)})
@@ -42,7 +42,7 @@ def test_any_bytes_any_pieces(name: str, data: bytes, cuts: list[int]) -> None:
 
 
 @pytest.mark.parametrize("name", framing.CODECS)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(data=NOISE)
 def test_a_frame_that_is_read_can_be_written(name: str, data: bytes) -> None:
     codec = framing.codec(name)

@@ -127,14 +127,14 @@ def test_a_client_that_hangs_up_does_not_stop_the_notes(
     one = service()
 
     async def hang_up(c: DeviceClient) -> None:
-        task = asyncio.create_task(pay(c, "D1"))
+        task = asyncio.create_task(pay(c, "D1", 40_000))
         while not presented(cash):
             await asyncio.sleep(0.05)
         task.cancel()
 
     one.ask(hang_up)
     assert one.ask(lambda c: c.present_status("D1")).outcome == "paid"  # waits for the running one
-    assert presented(cash) == 10
+    assert presented(cash) == 4
 
 
 def test_killed_in_mid_dispense_and_back_in_time(sim: Callable[..., Sim], service: Callable[[], Service]) -> None:
@@ -143,7 +143,7 @@ def test_killed_in_mid_dispense_and_back_in_time(sim: Callable[..., Sim], servic
     one = service()
 
     async def kill(c: DeviceClient) -> None:
-        task = asyncio.create_task(pay(c, "D1"))
+        task = asyncio.create_task(pay(c, "D1", 40_000))
         while not presented(cash):
             await asyncio.sleep(0.02)
         one.end(signal.SIGKILL)
@@ -153,8 +153,8 @@ def test_killed_in_mid_dispense_and_back_in_time(sim: Callable[..., Sim], servic
     one.ask(kill)
     one.start()
     result = one.ask(lambda c: c.present_status("D1"))
-    assert (result.outcome, result.presented_notes, result.case) == ("paid", 10, "")
-    assert presented(cash) == 10
+    assert (result.outcome, result.presented_notes, result.case) == ("paid", 4, "")
+    assert presented(cash) == 4
 
 
 def test_killed_in_mid_dispense_and_back_too_late(sim: Callable[..., Sim], service: Callable[[], Service]) -> None:
@@ -162,7 +162,7 @@ def test_killed_in_mid_dispense_and_back_too_late(sim: Callable[..., Sim], servi
     one = service()
 
     async def kill(c: DeviceClient) -> None:
-        task = asyncio.create_task(pay(c, "D1"))
+        task = asyncio.create_task(pay(c, "D1", 40_000))
         while not presented(cash):
             await asyncio.sleep(0.02)
         one.end(signal.SIGKILL)
@@ -172,17 +172,17 @@ def test_killed_in_mid_dispense_and_back_too_late(sim: Callable[..., Sim], servi
     one.ask(kill)
     one.start()
     result = one.ask(lambda c: c.present_status("D1"))
-    assert (result.outcome, result.unknown_notes, result.unknown_minor) == ("unknown", 10, 100_000)
+    assert (result.outcome, result.unknown_notes, result.unknown_minor) == ("unknown", 4, 40_000)
     assert result.case == "D0001"
     refused = one.ask(lambda c: pay(c, "D2"))
     assert (refused.outcome, refused.code) == ("none", "deviceNotReady")
     one.end()
-    counted = [*one.command("load"), "--upper", "490", "--lower", "500"]
+    counted = [*one.command("load"), "--upper", "496", "--lower", "500"]
     assert subprocess.run(counted, cwd=ROOT, check=False).returncode == 0
     one.start()
     assert one.ask(lambda c: pay(c, "D2")).outcome == "paid"
     assert one.ask(lambda c: c.present_status("D1")).case == "D0001"
-    assert presented(cash) == 20
+    assert presented(cash) == 14
 
 
 @pytest.mark.parametrize(
