@@ -302,6 +302,23 @@ def test_a_wrong_configuration_is_one_sentence_and_2(
     assert "Traceback" not in ended.stderr
 
 
+def test_systemd_hears_that_it_serves_and_lives(
+    sim: Callable[..., Sim], service: Callable[[], Service], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sim("lcdm2000", "--fast")
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+    monkeypatch.setenv("WATCHDOG_USEC", "200000")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.settimeout(10)
+        one = service()
+        assert [systemd.recv(100) for _ in range(3)] == [b"READY=1", b"WATCHDOG=1", b"WATCHDOG=1"]
+        one.end()
+        while (last := systemd.recv(100)) == b"WATCHDOG=1":
+            pass
+        assert last == b"STOPPING=1"
+
+
 def test_one_service_a_port_and_a_journal(sim: Callable[..., Sim], service: Callable[[], Service]) -> None:
     sim("lcdm2000", "--fast")
     one = service()
