@@ -26,7 +26,10 @@ def command(text: str | None, lang: Lang | None, file: Path | None, as_json: boo
     """
     if (text is None) == (file is None):
         raise OperatorError("give either TEXT or --file F", where="kiosk amount", remedy="See: kiosk amount --help")
-    for words, language in [(text or "", _lang(lang, "--lang"))] if file is None else _lines(file, lang):
+    one = [("TEXT", text or "", _lang(lang, "--lang"))] if file is None else _lines(file, lang)
+    for where, words, language in one:
+        if len(words) > LONGEST:
+            raise OperatorError(f"is longer than {LONGEST} characters", where=where, remedy="Shorten the text.")
         row = _row(words, language)
         if as_json:
             emit(row)
@@ -61,8 +64,8 @@ def _lang(lang: object, where: str) -> Lang:
     )
 
 
-def _lines(file: Path, lang: Lang | None) -> Iterator[tuple[str, Lang]]:
-    """Text and language of each line: JSON lines when the first line begins with a brace."""
+def _lines(file: Path, lang: Lang | None) -> Iterator[tuple[str, str, Lang]]:
+    """Place, text and language of each line: JSON lines when the first line begins with a brace."""
     try:
         whole = file.read_text(encoding="utf-8")
     except OSError as e:
@@ -79,6 +82,4 @@ def _lines(file: Path, lang: Lang | None) -> Iterator[tuple[str, Lang]]:
         text = row.get("text")
         if not isinstance(text, str):
             raise OperatorError("has no `text`", where=where, remedy='Write {"text": "…", "lang": "zh"}.')
-        if len(text) > LONGEST:
-            raise OperatorError(f"is longer than {LONGEST} characters", where=where, remedy="Shorten the text.")
-        yield text, _lang(row.get("lang", lang), where)
+        yield where, text, _lang(row.get("lang", lang), where)
