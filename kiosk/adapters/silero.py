@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kiosk.ports import FRAME, Sound, VoiceActivity
+from kiosk.ports import FRAME, RATE, Sound, VoiceActivity
 from kiosk.values import OperatorError
 
 _CONTEXT = 64
@@ -55,3 +55,10 @@ class Silero:
         self._input[0, _CONTEXT:] = frame
         p, self._h, self._c = self._session.run(None, {"input": self._input, "h": self._h, "c": self._c})
         return float(p.item())
+
+
+def speech_s(activity: VoiceActivity, sound: Sound) -> float:
+    """Seconds of `sound` in which somebody speaks, frame by frame; what is shorter than a frame is not looked at."""
+    activity.reset()
+    frames = sound[: sound.size // FRAME * FRAME].reshape(-1, FRAME)
+    return sum(activity.probability(frame) >= 0.5 for frame in frames) * FRAME / RATE

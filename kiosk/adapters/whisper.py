@@ -1,10 +1,15 @@
 """What was said? faster-whisper's base model in int8, decoded with a shorter pad than Whisper's 30 seconds.
 
 Whisper pads every utterance to 30 s, so 「对」 takes it as long as half a minute of speech. Here the spectrogram is
-filled up to `PAD_S` only, with the level of its own silence (zeros, which faster-whisper pads with, are a hum in this scale).
+filled up to `PAD_S` only, with the level of its own silence (faster-whisper's zeros are a hum in this scale).
 Short pads make the decoder repeat or run on now and then; whatever looks like that is decoded once more with the full
-pad, and given up as nothing heard when it still does. The loading, features and tokens are faster-whisper's; the
-decoding is one call of CTranslate2, so nothing of the package is patched.
+pad, and given up as nothing heard when it still does.
+
+A hint makes the decoder hear the hoped-for words, in noise as well: then 「取消」 comes out of a hum. So the model is
+also asked without the hint whether anybody spoke, and the mean of both answers decides.
+
+The loading, features and tokens are faster-whisper's; the decoding is CTranslate2's, called here, so nothing of the
+package is patched.
 """
 
 from __future__ import annotations
@@ -29,8 +34,8 @@ PIECE_S, CUT_S = 28.0, 6.0
 BEAM = 5
 #: nobody says more than so many tokens in a second; more is the decoder talking to itself
 TOKENS_A_SECOND, TOKENS_AT_LEAST = 14, 16
-#: doubts: the mean log probability below which, and the no-speech probability above which, nothing was heard
-LEAST_LOGPROB, NO_SPEECH = -1.0, 0.6
+#: the no-speech probability above which nothing was heard: without a hint, and the mean of both with one
+NO_SPEECH, NO_SPEECH_HINTED = 0.7, 0.55
 #: text that zlib shrinks by more than this repeats itself (Whisper's own limit)
 COMPRESSION = 2.4
 #: less than this is no utterance
@@ -90,20 +95,36 @@ class Whisper:
         for pad_s in (max(PAD_S, seconds + TAIL_S), 30.0):
             encoded = self._model.encode(padded(features, pad_s))
             lang = lang or self._which(encoded)
-            heard, sane = self._decode(encoded, lang, hint, seconds)
+            no_speech = self._no_speech(encoded, lang, "")
+            if hint:
+                no_speech = (no_speech + self._no_speech(encoded, lang, hint)) / 2
+            if no_speech > (NO_SPEECH_HINTED if hint else NO_SPEECH):
+                break
+            text, confidence, sane = self._decode(encoded, lang, hint, seconds)
             if sane:
-                return heard
-        return Transcript("", lang or LANGS[0], heard.confidence, heard.no_speech)
+                return Transcript(text, lang, confidence, no_speech)
+        return Transcript("", lang or LANGS[0], 0.0, no_speech)
 
     def _which(self, encoded: object) -> Lang:
         chances = dict(self._model.model.detect_language(encoded)[0])
         return max(LANGS, key=lambda lang: chances.get(f"<|{lang}|>", 0.0))
 
-    def _decode(self, encoded: object, lang: Lang, hint: str, seconds: float) -> tuple[Transcript, bool]:
-        """The transcript, and whether it may be believed."""
+    def _prompt(self, lang: Lang, hint: str) -> list[int]:
+        before = self._tokens[lang].encode(" " + hint) if hint else []
+        return self._model.get_prompt(self._tokens[lang], before, without_timestamps=True)
+
+    def _no_speech(self, encoded: object, lang: Lang, hint: str) -> float:
+        """The model's own doubt that anybody spoke; one step of the decoder."""
+        prompt = self._prompt(lang, hint)
+        result = self._model.model.generate(
+            encoded, [prompt], beam_size=1, max_length=len(prompt) + 1, return_no_speech_prob=True
+        )
+        return float(result[0].no_speech_prob)
+
+    def _decode(self, encoded: object, lang: Lang, hint: str, seconds: float) -> tuple[str, float, bool]:
+        """The text, how sure the model is of it (0…1), and whether it may be believed."""
         tokens = self._tokens[lang]
-        before = tokens.encode(" " + hint) if hint else []
-        prompt = self._model.get_prompt(tokens, before, without_timestamps=True)
+        prompt = self._prompt(lang, hint)
         most = TOKENS_AT_LEAST + math.ceil(TOKENS_A_SECOND * seconds)
         result = self._model.model.generate(
             encoded,
@@ -111,15 +132,12 @@ class Whisper:
             beam_size=BEAM,
             max_length=min(len(prompt) + most, self._model.max_length),
             return_scores=True,
-            return_no_speech_prob=True,
             suppress_tokens=self._never[lang],
         )[0]
         ids = result.sequences_ids[0]
         logprob = result.scores[0] * len(ids) / (len(ids) + 1)  # the end of text counts as a token, too
         text = tidy(tokens.decode(ids), lang)
-        doubtful = result.no_speech_prob > NO_SPEECH and logprob < LEAST_LOGPROB
-        sane = len(ids) < most and not doubtful and not repeats(text)
-        return Transcript(text, lang, math.exp(min(0.0, logprob)), result.no_speech_prob), sane
+        return text, math.exp(min(0.0, logprob)), len(ids) < most and not repeats(text)
 
 
 def padded(features: np.ndarray, seconds: float) -> np.ndarray:
