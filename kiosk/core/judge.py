@@ -9,8 +9,11 @@ sentence, a wrong `yes` or `withdraw` is a step towards money. An intent with a 
 | X | X | X |
 | X, as good as word for word an example (`SURE`) | anything | X |
 | X, clearly (`CLEAR`) | something else | X if it is not weighty, or has a `FAIR` share of the model; else `ask` |
+| X, not clearly, and not weighty | `none` | whoever is surer |
 | X, not clearly | something else | `ask` |
-| `none` | X, clearly | X if it is not weighty; else `ask` |
+| X or Y (`ask`) | X, and nearly nothing else (`ALONE`) | X if it is not weighty; else `ask` |
+| `none` | X, and nearly nothing else (`ALONE`) | X if it is not weighty; else `ask` |
+| `none` | X, clearly | `none` if it is not weighty; else `ask` |
 | `none` | X, not clearly | `none` |
 
 Slots: money is what `amount.read` makes of the customer's words. It enters an intent only if a reader that stands for
@@ -35,10 +38,12 @@ _BARE = "amount"
 _YES_SLOTS = {"amount": "money"}
 #: the phrase reader's confidence for words that an operator wrote down as an example
 SURE = 0.97
-#: a reader that is this confident may stand alone for what costs little
+#: a reader that is this confident counts even where the other says nothing
 CLEAR = 0.75
+#: the model's share that lets it stand alone, for what costs little
+ALONE = 0.9
 #: the model's share for what the phrases say clearly, below which it counts as contradiction
-FAIR = 0.2
+FAIR = 0.15
 
 
 @dataclass(frozen=True)
@@ -101,16 +106,17 @@ def _decide(p: Understood, model: Opinion | None, intents: Mapping[str, IntentSp
     both, alone = f"{p.route}+llm", p.route
     if _same(p.intent, model.intent, intents):
         return replace(p, confidence=max(p.confidence, model.confidence), route=both)
+    light = not _weighty(model.intent, intents)
     if p.intent == ASK:
-        if model.intent in p.candidates and model.confidence >= CLEAR and not _weighty(model.intent, intents):
+        if light and model.intent in (*p.candidates, NONE) and model.confidence >= ALONE:
             return replace(p, intent=model.intent, confidence=model.confidence, route=both, candidates=())
         return _ask(p, (*p.candidates, model.intent), model.confidence)
     if p.intent == NONE:
-        if model.confidence < CLEAR:
+        if light and model.confidence >= ALONE:
+            return replace(p, intent=model.intent, confidence=model.confidence, route="llm")
+        if light or model.confidence < CLEAR:
             return replace(p, route=both)
-        if _weighty(model.intent, intents):
-            return _ask(p, (model.intent,), model.confidence)
-        return replace(p, intent=model.intent, confidence=model.confidence, route="llm")
+        return _ask(p, (model.intent,), model.confidence)
     if p.confidence >= SURE:
         return replace(p, route=alone)
     if p.confidence >= CLEAR:
@@ -119,6 +125,10 @@ def _decide(p: Understood, model: Opinion | None, intents: Mapping[str, IntentSp
             return replace(p, route=both)
         if not _weighty(p.intent, intents):
             return replace(p, route=alone)
+    if model.intent == NONE and not _weighty(p.intent, intents):
+        if p.confidence >= model.confidence:
+            return replace(p, route=alone)
+        return replace(p, intent=NONE, confidence=model.confidence, route="llm")
     order = (p.intent, model.intent) if p.confidence >= model.confidence else (model.intent, p.intent)
     return _ask(p, order, max(p.confidence, model.confidence))
 

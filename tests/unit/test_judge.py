@@ -53,7 +53,8 @@ def test_an_operators_own_words_stand_against_the_model(llm: str) -> None:
 
 
 def test_what_costs_little_stands_on_one_clear_reader() -> None:
-    assert decided(("none", 0.6), ("balance", 0.8)).route == "llm"
+    assert decided(("none", 0.6), ("balance", 0.95)).route == "llm"
+    assert decided(("none", 0.6), ("balance", 0.8)).intent == "none"
     assert decided(("help", 0.8), ("none", 0.9)).intent == "help"
 
 
@@ -73,6 +74,17 @@ def test_two_meanings_are_asked_about_the_surer_first() -> None:
     assert decided(("withdraw", 0.6), ("deposit", 0.9)).candidates == ("deposit", "withdraw")
     u = decided(("ask", 0.5), ("yes", 0.9), candidates=("yes", "no"))
     assert (u.intent, u.candidates) == ("ask", ("yes", "no"))
+
+
+def test_the_surer_reader_says_whether_something_cheap_was_meant() -> None:
+    assert decided(("help", 0.5), ("none", 0.9)).intent == "none"
+    assert decided(("help", 0.7), ("none", 0.6)).intent == "help"
+    assert decided(("withdraw", 0.5), ("none", 0.9)).intent == "ask"
+
+
+def test_one_of_two_candidates_wins_only_with_nearly_all_of_the_model() -> None:
+    assert decided(("ask", 0.5), ("no", 0.8), candidates=("yes", "no")).candidates == ("yes", "no")
+    assert decided(("ask", 0.5), ("no", 0.95), candidates=("yes", "no")).intent == "no"
 
 
 def test_two_unsure_readers_mean_nothing() -> None:
