@@ -69,11 +69,13 @@ def _line(row: dict[str, Any], where: str) -> _Line:
         raise OperatorError(
             f"the text has {len(text)} characters, more than {LONGEST}", where=where, remedy="Shorten it."
         )
+    if any("\ud800" <= c <= "\udfff" for c in text):
+        raise OperatorError("the text is not Unicode", where=where, remedy="Write it as UTF-8.")
     lang = next((known for known in LANGS if known == row["lang"]), None)
     if lang is None:
         what = "no language is given" if row["lang"] is None else f"unknown language {row['lang']!r}"
         raise OperatorError(what, where=where, remedy=f"Use {' or '.join(LANGS)}.")
-    if expect not in EXPECTS:
+    if expect not in tuple(EXPECTS):
         raise OperatorError(f"unknown expect {expect!r}", where=where, remedy=f"Use one of {', '.join(EXPECTS)}.")
     return _Line(text, lang, expect)
 
