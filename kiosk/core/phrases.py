@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import zhconv  # type: ignore[import-untyped]
+import zhconv
 from numpy.typing import NDArray
 
 from kiosk.core.amount import Reading, reading

@@ -10,6 +10,8 @@ from pathlib import Path
 
 #: module of each worker, by the name in the configuration's [processes]
 MODULES = {"speech": "kiosk.run.speech", "vision": "kiosk.run.vision", "devices": "devices"}
+#: numpy's own threads fight with the models' on two cores
+ENVIRONMENT = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
 #: a worker that dies again and again is started this often before it stays down
 MAX_STARTS = 6
 
@@ -36,7 +38,7 @@ class Processes:
             with (self._logs / f"{name}.log").open("ab") as log:
                 child = await asyncio.create_subprocess_exec(
                     sys.executable, "-m", MODULES[name], *self._commands[name], stdin=asyncio.subprocess.DEVNULL,
-                    stdout=log, stderr=log, preexec_fn=_die_with_parent,
+                    stdout=log, stderr=log, env=ENVIRONMENT, preexec_fn=_die_with_parent,
                 )  # fmt: skip
             self.children[name] = child
             self._tell("process", name=name, pid=child.pid, start=start + 1)

@@ -80,12 +80,14 @@ class Transcript:
         self._words = _WORDS[lang]
         self._timed = timed
         self._start: float | None = None
-        self._heard: dict[str, Any] = {}
+        self._waited: list[float] = []
         self.watch = Stopwatch()
 
     def lines(self, event: dict[str, Any]) -> Iterable[str]:
         """The lines that this event is worth."""
+        before = len(self.watch.voice_to_voice)
         self.watch.take(event)
+        self._waited = self.watch.voice_to_voice[before:]
         now = event.get("now_ms", 0.0)
         if event["event"] in ("session", "recovering"):
             self._start = now if self._start is None else self._start
@@ -98,7 +100,6 @@ class Transcript:
             case "customer":
                 yield "customer", f"「{e['text']}」" + (f"  ({e['aside']})" if e.get("aside") else "")
             case "heard":
-                self._heard = {"hear": e["ms"]}
                 yield "", f"  heard {e['text']!r} {self._ms(hear=e['ms'])}"
             case "understood":
                 slots = " ".join(f"{k}={_shown(v)}" for k, v in e["slots"].items())
@@ -116,8 +117,7 @@ class Transcript:
             case "say":
                 yield "kiosk", e["text"]
             case "speaking":
-                waits = self.watch.voice_to_voice
-                yield "", f"  {self._ms(**{'first sound': e['first_ms']})}{self._wait(waits)}"
+                yield "", f"  {self._ms(**{'first sound': e['first_ms']})}{self._wait(self._waited)}"
             case "bank":
                 yield "bank", f"{e['verb']}: {e['outcome']}{_why(e)} {self._ms(bank=e['ms'])}"
             case "dispense" if e["ask"]:
