@@ -55,6 +55,8 @@ class Reader:
         began = time.monotonic()
         labels = permitted(expect, self._intents)
         phrases = self._phrases.read(text, lang, expect)
+        # what cannot be meant now is no candidate either
+        phrases = replace(phrases, candidates=tuple(c for c in phrases.candidates if c in labels))
         found = amount.read(text, lang)
         opinion = self._model.read(text, lang, labels, found.span if found else None) if self._model else None
         u = judge(phrases, opinion, found, self._named)

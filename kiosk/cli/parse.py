@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -82,7 +83,7 @@ def _line(row: dict[str, Any], where: str) -> _Line:
 
 def _progress(lines: list[_Line]) -> Iterator[_Line]:
     """The lines, with a bar on stderr where a person looks at it."""
-    with click.progressbar(lines, label="reading", file=click.get_text_stream("stderr")) as bar:
+    with click.progressbar(lines, label="reading", file=sys.stderr) as bar:
         yield from bar
 
 

@@ -155,17 +155,27 @@ def test_only_permitted_labels_and_words_of_the_utterance_come_out(small: LlmRea
         assert all(0 <= start < end <= len(text) for start, end in opinion.words.values())
 
 
-def test_the_model_copies_the_words_of_slots(small: LlmReader) -> None:
-    for text, lang, slot, words in (
-        ("给我女儿转八百", "zh", "payee", "我女儿"),
-        ("取三千元", "zh", "amount", "三千元"),
-        ("send ninety to my sister", "en", "payee", "my sister"),
-    ):
-        found = amount.read(text, lang)
-        opinion = small.read(text, lang, ("withdraw", "transfer"), found.span if found else None)
-        assert opinion is not None
-        start, end = opinion.words[slot]
-        assert text[start:end] == words
+@pytest.mark.parametrize(
+    ("lang", "text", "slot", "words"),
+    [
+        ("zh", "给我女儿转八百", "payee", "我女儿"),
+        ("zh", "转八百给我女儿", "payee", "我女儿"),
+        ("zh", "转八百给我女儿", "amount", "八百"),
+        ("zh", "取三千元", "amount", "三千元"),
+        ("en", "send money to John", "payee", "John"),
+        ("en", "send ninety pounds to my sister please", "payee", "my sister"),
+        ("en", "send ninety pounds to my sister please", "amount", "ninety pounds"),
+    ],
+)
+def test_the_model_copies_the_words_of_slots(
+    reader: understanding.Reader, lang: Lang, text: str, slot: str, words: str
+) -> None:
+    found = amount.read(text, lang)
+    assert reader._model is not None
+    opinion = reader._model.read(text, lang, tuple(reader._named), found.span if found else None)
+    assert opinion is not None
+    start, end = opinion.words[slot]
+    assert text[start:end] == words
 
 
 def test_what_was_learnt_is_kept_and_a_damaged_copy_is_learnt_again(small: LlmReader, qwen: Qwen) -> None:
