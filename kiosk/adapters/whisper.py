@@ -35,7 +35,7 @@ BEAM = 5
 #: nobody says more than so many tokens in a second; more is the decoder talking to itself
 TOKENS_A_SECOND, TOKENS_AT_LEAST = 14, 16
 #: the no-speech probability above which nothing was heard: without a hint, and the mean of both with one
-NO_SPEECH, NO_SPEECH_HINTED = 0.7, 0.55
+NO_SPEECH, NO_SPEECH_HINTED = 0.8, 0.55
 #: text that zlib shrinks by more than this repeats itself (Whisper's own limit)
 COMPRESSION = 2.4
 #: less than this is no utterance

@@ -84,13 +84,13 @@ class Endpointer:
 
     def feed(self, probability: float, seconds: float) -> Endpoint | None:
         """What this frame tells, if anything."""
-        frame_began, self._now = self._now, self._now + seconds
+        frame_began, self._now = self._now, round(self._now + seconds, 6)  # so that no dust of floats collects
         self._speaking = probability >= (self.limits.stop if self._speaking else self.limits.start)
         if self._speaking:
             if self._begin is None:
                 self._begin, self._spoken = frame_began, 0.0
             self._last = self._now
-            self._spoken += seconds
+            self._spoken = round(self._spoken + seconds, 6)
         if self._begin is None:
             return self._gave_up()
         if not self._sure:
@@ -102,8 +102,9 @@ class Endpointer:
                 self._bursts += 1
                 return self._gave_up()
             return None
-        if self._now - self._last >= self.limits.silence_s:
-            return Ended(self._begin, self._last, self._now - self._last)
+        silence = round(self._now - self._last, 6)
+        if silence >= self.limits.silence_s:
+            return Ended(self._begin, self._last, silence)
         if self._now - self._begin >= self.limits.longest_s:
             return Ended(self._begin, self._last, 0.0)
         return None

@@ -95,7 +95,7 @@ def read_settings(path: Path) -> Settings:
         raise wrong("source is missing", 'Write source = "microphone", "socket:PATH" or "wav:FILE,…".')
     if not isinstance(sink, str):
         raise wrong("sink is missing", 'Write sink = "speaker", "null", "null-fast" or "wav:FILE".')
-    if not isinstance(langs, list) or not langs or not set(langs) <= set(LANGS):
+    if not isinstance(langs, list) or not langs or any(lang not in LANGS for lang in langs):
         raise wrong(f"langs is {langs!r}", f"Write a list out of {', '.join(LANGS)}.")
     flows = path.resolve().parent / str(whole.get("kiosk", {}).get("flows", paths.FLOWS))
     return Settings(source, sink, tuple(langs), flows)
