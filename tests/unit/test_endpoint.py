@@ -1,4 +1,4 @@
-"""Where a turn ends: rows of probabilities in, events out. A frame is 0.1 s here: a row is read in tenths of a second."""
+"""Where a turn ends: rows of probabilities in, events out. A frame is 0.1 s here: a row reads in tenths of a second."""
 
 from __future__ import annotations
 
