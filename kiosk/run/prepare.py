@@ -7,6 +7,7 @@ takes a minute or two; whoever starts a kiosk for a person shows the progress.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from kiosk.adapters import mouth, understanding
@@ -40,5 +41,7 @@ def ready_understanding(flows: Path, langs: Sequence[Lang], progress: Progress =
 
 def prepare(flows: Path, langs: Sequence[Lang], progress: Progress = silent) -> None:
     """Make both and let go of the models: what is on disk afterwards is what a start wants."""
-    ready_mouth(flows, langs, progress).close()
-    ready_understanding(flows, langs, progress)
+    with ThreadPoolExecutor(2) as both:
+        mouth_made = both.submit(ready_mouth, flows, langs, progress)
+        both.submit(ready_understanding, flows, langs, progress).result()
+        mouth_made.result().close()
