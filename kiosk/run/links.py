@@ -13,8 +13,8 @@ from kiosk.values import OperatorError
 
 #: a worker that died is given this long to come back before it counts as absent for this request
 RECONNECT_S = 5.0
-#: loading models on a cold box (budget: 15 s)
-START_S = 120.0
+#: loading models on a cold box takes seconds (budget: 15); the very first time prompts are rendered, for minutes
+START_S = 300.0
 
 
 class Gone(Exception):
