@@ -53,35 +53,49 @@ class Office:
         self.ears = ears
         self.eyes = eyes
         self.tell = tell
+        # The whole journal is read once, here; what is added later is counted as it comes.
+        legs = {session: leg(session, journal.entries(session)) for session in journal.sessions()}
+        self._sessions = len(legs)
+        self._cases = sum(len(one.cases) for one in legs.values())
+        self._owing = [session for session, one in legs.items() if one.pending]
+        self._draining = asyncio.Lock()
 
     def record(self, session: str, kind: str, body: dict[str, Any]) -> None:
         """On disk, synced, when this returns."""
         self.journal.append(session, datetime.now(UTC).isoformat(timespec="milliseconds"), kind, body)
 
     def next_session(self) -> str:
-        return f"{self.journal.name}-{len(self.journal.sessions()) + 1:06d}"
+        self._sessions += 1
+        return f"{self.journal.name}-{self._sessions:06d}"
 
     def next_case(self) -> int:
         """Cases are numbered through the whole journal, from 1."""
-        return 1 + sum(len(leg(s, self.journal.entries(s)).cases) for s in self.journal.sessions())
+        self._cases += 1
+        return self._cases
 
-    def pending(self) -> list[tuple[str, CallBank]]:
-        """Advices of closed sessions that the bank has not acknowledged, oldest first."""
-        found: list[tuple[str, CallBank]] = []
-        for session in self.journal.sessions():
-            found += [(session, call) for call in leg(session, self.journal.entries(session)).pending]
-        return found
+    def owes(self, session: str) -> None:
+        """This session ended while the bank had not acknowledged all of its advices."""
+        if session not in self._owing:
+            self._owing.append(session)
 
     async def drain(self) -> int:
-        """Repeat every pending advice once; how many are still pending."""
+        """Repeat every advice that the bank has not acknowledged, once, oldest first; how many are left."""
+        async with self._draining:  # two at once would acknowledge the same advice twice
+            return await self._drain()
+
+    async def _drain(self) -> int:
         left = 0
-        for session, call in self.pending():
-            result = await self.bank.advise(call.verb, call.fields, call.id)
-            if result.outcome == "ok":
-                self.record(session, "acked", acked_body(call.id))
-                self.tell("advice_acknowledged", session=session, verb=call.verb, key=call.id)
-            else:
-                left += 1
+        for session in list(self._owing):
+            pending = leg(session, self.journal.entries(session)).pending
+            for call in pending:
+                result = await self.bank.advise(call.verb, call.fields, call.id)
+                if result.outcome == "ok":
+                    self.record(session, "acked", acked_body(call.id))
+                    self.tell("advice_acknowledged", session=session, verb=call.verb, key=call.id)
+                else:
+                    left += 1
+            if not leg(session, self.journal.entries(session)).pending:
+                self._owing.remove(session)
         return left
 
 
@@ -190,6 +204,7 @@ class Conversation:
         outcome = result.outcome
         if effect.advice and outcome != "ok":
             outcome = "queued"
+            self._office.owes(self._session)
         self._office.tell(
             "bank",
             id=effect.id,
