@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from kiosk.adapters.yamlfile import NOT_YAML, no_yaml, refuse_tricks
 from kiosk.values import OperatorError
 
 MAX_BYTES = 4 * 1024 * 1024
@@ -197,37 +198,6 @@ def _read_text(path: Path) -> str:
         raise OperatorError("is not UTF-8", where=str(path), remedy="Save the file as UTF-8.") from e
 
 
-def _refuse_tricks(text: str, path: Path) -> None:
-    """Look through YAML before anything is built from it: no alias (they multiply), no tag, no great depth.
-
-    Raises:
-        OperatorError: with file and line.
-    """
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import MarkedYAMLError, YAMLError
-
-    depth = 0
-    try:
-        for event in YAML(typ="safe", pure=True).parse(text):
-            name, line = type(event).__name__, event.start_mark.line + 1
-            depth += name.endswith("StartEvent") - name.endswith("EndEvent")
-            trick = ""
-            if name == "AliasEvent" or getattr(event, "anchor", None):
-                trick = "an anchor or alias"
-            elif getattr(event, "tag", None) and (not isinstance(event.tag, str) or event.tag != "!"):
-                trick = f"the tag {event.tag}"
-            elif depth > MAX_DEPTH + 2:  # the stream and the document count too
-                trick = f"nesting deeper than {MAX_DEPTH}"
-            if trick:
-                raise OperatorError(f"{trick} is not allowed", where=f"{path}:{line}", remedy="Write it out plainly.")
-    except MarkedYAMLError as e:
-        mark = e.problem_mark or e.context_mark
-        where = f"{path}:{mark.line + 1}" if mark else str(path)
-        raise OperatorError(f"is not YAML: {e.problem or e.context}", where=where, remedy="Mend that line.") from e
-    except YAMLError as e:
-        raise OperatorError(f"is not YAML: {e}", where=str(path), remedy="Mend the file.") from e
-
-
 def depth_of(value: Any, limit: int) -> int:
     """How deep lists and objects nest, counted without recursion; stops counting beyond `limit`."""
     depth, row = 0, [value]
@@ -254,15 +224,12 @@ def _read(path: Path) -> dict[str, Any]:
             raise OperatorError(f"nests deeper than {MAX_DEPTH}", where=str(path)) from e
     else:
         from ruamel.yaml import YAML
-        from ruamel.yaml.error import YAMLError
 
-        _refuse_tricks(text, path)
         try:
+            refuse_tricks(text, path, MAX_DEPTH)
             raw = YAML(typ="safe", pure=True).load(text)
-        except YAMLError as e:
-            raise OperatorError(
-                f"is not YAML: {' '.join(str(e).split())}", where=str(path), remedy="Mend the file."
-            ) from e
+        except NOT_YAML as e:
+            raise no_yaml(path, e) from e
     if not isinstance(raw, dict):
         raise OperatorError("is no OpenAPI document", where=str(path), remedy="Ask the bank for one.")
     if depth_of(raw, MAX_DEPTH) > MAX_DEPTH:

@@ -33,7 +33,7 @@ class Journal:
     never uses an idempotency key of an old one again."""
 
     def __init__(self, file: Path, new_name: str = "") -> None:
-        """Open `file`; create it, as `new_name`, when that is given and there is none.
+        """Open `file` to read it; with `new_name`, to write: it is created, under that name, when there is none.
 
         Raises:
             OperatorError: no such file, not a journal, damaged, or too old an SQLite.
@@ -44,19 +44,26 @@ class Journal:
             raise OperatorError("no journal is here", where=str(file), remedy="Name the kiosk's journal file.")
         self.file = file
         try:
-            self._db = apsw.Connection(str(file))
+            create = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
+            self._db = apsw.Connection(str(file), flags=create if new_name else apsw.SQLITE_OPEN_READONLY)
             self._db.set_busy_timeout(2000)
-            self._db.execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA trusted_schema=OFF;")
-            self._db.execute(_SCHEMA)
+            self._db.execute("PRAGMA trusted_schema=OFF")
             if new_name:
+                self._db.execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;")
+                self._db.execute(_SCHEMA)
                 self._db.execute("INSERT OR IGNORE INTO about VALUES ('name', ?)", (new_name,))
+            tables = {t for (t,) in self._db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+            if not {"entry", "about"} <= tables:
+                raise OperatorError(
+                    "is a database but no journal", where=str(file), remedy="Name the kiosk's journal file."
+                )
             row = self._db.execute("SELECT value FROM about WHERE name = 'name'").fetchone()
             last = self._db.execute("SELECT seq, hash FROM entry ORDER BY seq DESC LIMIT 1").fetchone()
         except apsw.Error as e:
             raise OperatorError(f"is no sound journal: {e}", where=str(file), remedy="Keep it, call help.") from e
         if row is None:
             raise OperatorError(
-                "is a database but no journal", where=str(file), remedy="Name the kiosk's journal file."
+                "has no name: its making was cut short", where=str(file), remedy="Start the kiosk once."
             )
         self.name: str = row[0]
         self._seq, self._hash = (last[0], last[1]) if last else (0, _genesis(self.name))

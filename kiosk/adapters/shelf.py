@@ -47,7 +47,8 @@ class Shelf:
 
 def write_wav(file: Path, sound: Sound, rate: int) -> None:
     """Mono, 16 bit."""
-    with wave.open(str(file), "wb") as f:
+    # opened by us: `wave` would, after it could not open the file, complain once more when it is collected
+    with file.open("wb") as raw, wave.open(raw, "wb") as f:
         f.setnchannels(1)
         f.setsampwidth(2)
         f.setframerate(rate)

@@ -19,6 +19,8 @@ from kiosk.ports import FRAME, RATE, Sound, SoundSink, SoundSource
 from kiosk.values import OperatorError
 
 FRAME_S = FRAME / RATE
+#: a longer file would fill the memory
+LONGEST_S = 3600.0
 #: silence after each file, so that the utterance in it ends
 PAUSE_S = 1.5
 #: how often a blocked source looks whether it was closed
@@ -36,6 +38,10 @@ def read(path: Path) -> Sound:
 
     remedy = "Give a WAV, FLAC, OGG or MP3 file."
     try:
+        about = soundfile.info(path)
+        if about.duration > LONGEST_S:
+            what = f"lasts {about.duration / 60:.0f} minutes, more than {LONGEST_S / 60:.0f}"
+            raise OperatorError(what, where=str(path), remedy="Cut it into pieces.")
         samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as e:
         reason = "cannot be found" if not path.exists() else f"is no readable sound file ({e.error_string.strip('. ')})"

@@ -15,6 +15,8 @@ from kiosk.values import OperatorError
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 12
+#: what ruamel raises at what is no YAML
+NOT_YAML = (YAMLError, RecursionError, ValueError, TypeError)
 
 
 class Node:
@@ -100,15 +102,20 @@ def load(file: Path) -> Node:
     try:
         refuse_tricks(text, file)
         data = yaml.load(text)
-    except MarkedYAMLError as e:
-        mark = e.problem_mark or e.context_mark
-        where = f"{file}:{mark.line + 1}:{mark.column + 1}" if mark else str(file)
-        raise OperatorError(f"is no YAML: {e.problem or e.context}", where=where, remedy="Mend that line.") from e
-    except (YAMLError, RecursionError, ValueError, TypeError) as e:
-        raise OperatorError(f"is no YAML: {e}", where=str(file), remedy="Mend it.") from e
+    except NOT_YAML as e:
+        raise no_yaml(file, e) from e
     if not isinstance(data, CommentedMap):
         raise OperatorError("is not a mapping", where=f"{file}:1", remedy="Begin with `key: value` lines.")
     return Node(file, data, 1)
+
+
+def no_yaml(file: Path, e: Exception) -> OperatorError:
+    """What the parser said (one of `NOT_YAML`), with line and column where it knows them."""
+    mark = (e.problem_mark or e.context_mark) if isinstance(e, MarkedYAMLError) else None
+    if isinstance(e, MarkedYAMLError) and mark:
+        where = f"{file}:{mark.line + 1}:{mark.column + 1}"
+        return OperatorError(f"is no YAML: {e.problem or e.context}", where=where, remedy="Mend that line.")
+    return OperatorError(f"is no YAML: {' '.join(str(e).split())}", where=str(file), remedy="Mend it.")
 
 
 def refuse_tricks(text: str, file: Path, max_depth: int = MAX_DEPTH) -> None:

@@ -35,10 +35,10 @@ COMMANDS = {
 }
 #: what a later capability brings: named here so that it says so plainly
 LATER = {
-    "bench": "the benchmarks of DESIGN section 8",
-    "train": "training the readers from the flows' examples",
-    "prove": "the campaigns `sim`, `cut` and `kill`",
-    "serve": "the Wyoming server",
+    "bench": "measuring against DESIGN section 8",
+    "train": "training the readers",
+    "prove": "proving by the campaigns `sim`, `cut` and `kill`",
+    "serve": "serving Wyoming clients",
     "flow": "drawing, sampling and scaffolding flows",
 }
 
@@ -65,7 +65,7 @@ def _later(name: str) -> click.Command:
     @click.command(name, context_settings={"ignore_unknown_options": True}, add_help_option=False)
     @click.argument("args", nargs=-1, type=click.UNPROCESSED)
     def later(args: tuple[str, ...]) -> None:
-        raise OperatorError(f"`kiosk {name}` is not built yet: {LATER[name]} come with a later capability")
+        raise OperatorError(f"`kiosk {name}` is not built yet: {LATER[name]} comes with a later capability")
 
     return later
 
@@ -79,11 +79,15 @@ def cli() -> None:
 def main(argv: list[str] | None = None) -> Any:
     """Run the command line; an operator's mistake is one sentence on stderr and exit code 2."""
     try:
-        code = cli.main(args=argv, standalone_mode=False)
+        code = cli.main(args=argv, prog_name="kiosk", standalone_mode=False)
     except click.exceptions.Exit as e:
         code = e.exit_code
-    except click.UsageError as e:
+    except click.exceptions.NoArgsIsHelpError as e:
         e.show()
+        code = 2
+    except click.UsageError as e:
+        at = e.ctx.command_path if e.ctx else "kiosk"
+        click.echo(f"{at}: {e.format_message()} See: {at} --help", err=True)
         code = 2
     except click.ClickException as e:
         e.show()

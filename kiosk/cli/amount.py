@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from kiosk.cli.common import emit, read_jsonl
-from kiosk.core.amount import LONGEST, reading
+from kiosk.cli.common import checked_lang, checked_text, emit, read_jsonl, read_text
+from kiosk.core.amount import reading
 from kiosk.values import LANGS, Lang, OperatorError
 
 
@@ -26,10 +26,13 @@ def command(text: str | None, lang: Lang | None, file: Path | None, as_json: boo
     """
     if (text is None) == (file is None):
         raise OperatorError("give either TEXT or --file F", where="kiosk amount", remedy="See: kiosk amount --help")
-    one = [("TEXT", text or "", _lang(lang, "--lang"))] if file is None else _lines(file, lang)
-    for where, words, language in one:
-        if len(words) > LONGEST:
-            raise OperatorError(f"is longer than {LONGEST} characters", where=where, remedy="Shorten the text.")
+    if file is None:
+        lines = [(checked_text(text, "kiosk amount"), checked_lang(lang, "kiosk amount"))]
+    else:
+        lines = list(_lines(file, lang))  # all of them are checked before the first answer
+    if not lines:
+        raise OperatorError("has no line", where=str(file), remedy="Write a text, or a JSON object, on a line.")
+    for words, language in lines:
         row = _row(words, language)
         if as_json:
             emit(row)
@@ -55,23 +58,9 @@ def _shown(row: dict[str, Any]) -> str:
     return f"{row['minor'] / 100:.2f}\t{' '.join(row['flags'])}\t{row['text']}"
 
 
-def _lang(lang: object, where: str) -> Lang:
-    for known in LANGS:
-        if lang == known:
-            return known
-    raise OperatorError(
-        "no language given" if lang is None else f"unknown language {lang!r}", where=where, remedy="Use zh or en."
-    )
-
-
-def _lines(file: Path, lang: Lang | None) -> Iterator[tuple[str, str, Lang]]:
-    """Place, text and language of each line: JSON lines when the first line begins with a brace."""
-    try:
-        whole = file.read_text(encoding="utf-8")
-    except OSError as e:
-        raise OperatorError(f"cannot be read: {e.strerror}", where=str(file), remedy="Check the path.") from e
-    except UnicodeDecodeError as e:
-        raise OperatorError("is not UTF-8", where=str(file), remedy="Save the file as UTF-8.") from e
+def _lines(file: Path, lang: Lang | None) -> Iterator[tuple[str, Lang]]:
+    """Text and language of each line: JSON lines when the first line begins with a brace."""
+    whole = read_text(file)
     rows: Iterator[tuple[int, dict[str, Any]]]
     if whole.lstrip().startswith("{"):
         rows = read_jsonl(file)
@@ -79,7 +68,4 @@ def _lines(file: Path, lang: Lang | None) -> Iterator[tuple[str, str, Lang]]:
         rows = ((n, {"text": line}) for n, line in enumerate(whole.splitlines(), 1) if line.strip())
     for number, row in rows:
         where = f"{file}:{number}"
-        text = row.get("text")
-        if not isinstance(text, str):
-            raise OperatorError("has no `text`", where=where, remedy='Write {"text": "…", "lang": "zh"}.')
-        yield where, text, _lang(row.get("lang", lang), where)
+        yield checked_text(row.get("text"), where), checked_lang(row.get("lang", lang), where)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 import click
 
-from kiosk.cli.common import emit, json_option, progress_bar
+from kiosk.cli.common import emit, json_option, progress_bar, run_async
 from kiosk.values import Lang, Money, OperatorError
 
 #: kept here as well, so that `--help` needs no model library; tests compare them with `kiosk.demo.scene`
@@ -54,7 +53,7 @@ def command(lang: Lang, fault: str | None, wavs: tuple[Path, ...], fast: bool, n
         click.echo("Liveness of the face is not checked in this demo. Starting the kiosk's processes …")
     with progress_bar() as progress:
         options: dict[str, Any] = {"fault": fault or "", "fast": fast, "wavs": wavs, "noise_db": noise_db}
-        summary = asyncio.run(play(lang, tell, progress=progress, **options))
+        summary = run_async(play(lang, tell, progress=progress, **options))
     if as_json:
         emit(summary)
     else:

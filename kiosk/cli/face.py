@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 
 from kiosk.cli.common import emit, json_option
+from kiosk.cli.pairs import Pair, read_pairs
 from kiosk.ports import Vector
 from kiosk.values import OperatorError
 
@@ -28,7 +28,7 @@ def trials(file: Path, as_json: bool) -> None:
     """
     from kiosk.core.trials import summary
 
-    pairs = _read(file)
+    pairs = read_pairs(file)
     looked = _Looked(pairs)
     scores, labels = [], []
     for pair in pairs:
@@ -45,7 +45,7 @@ def trials(file: Path, as_json: bool) -> None:
             emit(row)
         else:
             click.echo(f"{pair.a}\t{pair.b}\t{error if score is None else format(score, '.4f')}")
-    if any(p.label is not None for p in pairs):
+    if pairs[0].label is not None:
         rates = {"event": "summary", **summary(scores, labels), "failed": len(pairs) - len(scores)}
         if as_json:
             emit(rates)
@@ -62,7 +62,7 @@ def verify(ctx: click.Context, a: Path, b: Path, as_json: bool) -> None:
     """Is the (largest) face in picture A the one in picture B? Exit 0 if so, 1 if not or if either shows no face."""
     from kiosk.core.face_check import THRESHOLD, decide
 
-    pair = _Pair(str(a), str(b), a, b, None, "")
+    pair = Pair(str(a), str(b), a, b, None)
     score, error = _Looked([pair]).score(pair)
     outcome = "no_face" if score is None else decide(score)
     row = {"a": str(a), "b": str(b), "score": score, "outcome": outcome, "threshold": THRESHOLD, "liveness": "off"}
@@ -89,48 +89,10 @@ _later("enrol", "keeping templates on the box")
 _later("forget", "removing kept templates")
 
 
-@dataclass(frozen=True)
-class _Pair:
-    a: str
-    b: str
-    a_path: Path
-    b_path: Path
-    label: int | None
-    where: str
-
-
-def _read(file: Path) -> list[_Pair]:
-    """Every line checked before a model is loaded: two existing files and, on all lines or none, a label."""
-    try:
-        text = file.read_text(encoding="utf-8")
-    except OSError as e:
-        raise OperatorError(f"cannot be read: {e.strerror}", where=str(file), remedy="Check the path.") from e
-    except UnicodeDecodeError as e:
-        raise OperatorError("is not UTF-8", where=str(file), remedy="Save the file as UTF-8.") from e
-    pairs: list[_Pair] = []
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip():
-            continue
-        where, parts = f"{file}:{number}", line.split("\t")
-        if len(parts) not in (2, 3) or not all(parts[:2]):
-            raise OperatorError("is not a pair", where=where, remedy="Write a<TAB>b or a<TAB>b<TAB>label.")
-        if len(parts) == 3 and parts[2].strip() not in ("0", "1"):
-            raise OperatorError(f"has the label {parts[2]!r}", where=where, remedy="Write 1 (same person) or 0.")
-        label = int(parts[2]) if len(parts) == 3 else None
-        if pairs and (label is None) != (pairs[0].label is None):
-            raise OperatorError("differs from the first line", where=where, remedy="Label every line, or none.")
-        a, b = (file.parent / p for p in parts[:2])
-        for path in (a, b):
-            if not path.is_file():
-                raise OperatorError(f"names {path}, which is no file", where=where, remedy="Check the path.")
-        pairs.append(_Pair(parts[0], parts[1], a, b, label, where))
-    return pairs
-
-
 class _Looked:
     """Looks at each picture once, however many pairs name it, and at all of them before the first answer."""
 
-    def __init__(self, pairs: list[_Pair]) -> None:
+    def __init__(self, pairs: list[Pair]) -> None:
         """Raises:
         OperatorError: a picture cannot be read (naming the pair's line), or the weights are missing.
         """
@@ -151,7 +113,7 @@ class _Looked:
                     raise OperatorError(f"{path} {e.what}", where=pair.where, remedy=e.remedy) from e
                 self._vectors[path] = found[0] if found else None
 
-    def score(self, pair: _Pair) -> tuple[float | None, str]:
+    def score(self, pair: Pair) -> tuple[float | None, str]:
         """Cosine of the largest faces, or None and why there is none."""
         a, b = self._vectors[pair.a_path], self._vectors[pair.b_path]
         if a is None or b is None:

@@ -5,18 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from kiosk.cli.common import read_text
 from kiosk.values import OperatorError
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Two files as the list names them, where they are, and the label: 1 = same person, 0 = not, None = not said."""
+    """Two files as the list names them, where they are, and the label: 1 = same person, 0 = not, None = not said.
+
+    `where` is the list's file and line.
+    """
 
     a: str
     b: str
     a_path: Path
     b_path: Path
     label: int | None
+    where: str = ""
 
 
 def read_pairs(file: Path) -> list[Pair]:
@@ -25,14 +30,8 @@ def read_pairs(file: Path) -> list[Pair]:
     Raises:
         OperatorError: the list cannot be read, a line is no pair, or a file is missing; it names the line.
     """
-    try:
-        text = file.read_text(encoding="utf-8")
-    except OSError as e:
-        raise OperatorError(f"cannot be read: {e.strerror}", where=str(file), remedy="Check the path.") from e
-    except UnicodeDecodeError as e:
-        raise OperatorError("is not UTF-8", where=str(file), remedy="Save the file as UTF-8.") from e
     pairs: list[Pair] = []
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(read_text(file).splitlines(), 1):
         if not line.strip():
             continue
         where, parts = f"{file}:{number}", [p.strip() for p in line.split("\t")]
@@ -47,7 +46,7 @@ def read_pairs(file: Path) -> list[Pair]:
         for path in (a, b):
             if not path.is_file():
                 raise OperatorError(f"names {path}, which is no file", where=where, remedy="Check the path.")
-        pairs.append(Pair(parts[0], parts[1], a, b, label))
+        pairs.append(Pair(parts[0], parts[1], a, b, label, where))
     if not pairs:
         raise OperatorError("holds no pair", where=str(file), remedy="Write a<TAB>b or a<TAB>b<TAB>label a line.")
     return pairs

@@ -10,13 +10,10 @@ from typing import Any, NamedTuple
 import click
 
 from kiosk import paths
-from kiosk.cli.common import emit, json_option, read_jsonl
+from kiosk.cli.common import checked_lang, checked_text, emit, json_option, read_jsonl
 from kiosk.core.intents import EXPECTS
 from kiosk.events import Understood
 from kiosk.values import LANGS, Lang, Money, OperatorError
-
-#: characters of one utterance
-LONGEST = 2000
 
 
 class _Line(NamedTuple):
@@ -63,19 +60,7 @@ def command(text: str | None, lang: str | None, expect: str, file: Path | None, 
 
 
 def _line(row: dict[str, Any], where: str) -> _Line:
-    text, expect = row.get("text"), row["expect"]
-    if not isinstance(text, str):
-        raise OperatorError("has no `text`", where=where, remedy='Write {"text": "…", "lang": "zh"}.')
-    if len(text) > LONGEST:
-        raise OperatorError(
-            f"the text has {len(text)} characters, more than {LONGEST}", where=where, remedy="Shorten it."
-        )
-    if any("\ud800" <= c <= "\udfff" for c in text):
-        raise OperatorError("the text is not Unicode", where=where, remedy="Write it as UTF-8.")
-    lang = next((known for known in LANGS if known == row["lang"]), None)
-    if lang is None:
-        what = "no language is given" if row["lang"] is None else f"unknown language {row['lang']!r}"
-        raise OperatorError(what, where=where, remedy=f"Use {' or '.join(LANGS)}.")
+    text, lang, expect = checked_text(row.get("text"), where), checked_lang(row["lang"], where), row["expect"]
     if expect not in tuple(EXPECTS):
         raise OperatorError(f"unknown expect {expect!r}", where=where, remedy=f"Use one of {', '.join(EXPECTS)}.")
     return _Line(text, lang, expect)

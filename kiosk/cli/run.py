@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from pathlib import Path
 from typing import Any
 
 import click
 
-from kiosk.cli.common import json_option
+from kiosk.cli.common import json_option, run_async
 from kiosk.values import Lang
 
 
@@ -22,7 +21,9 @@ from kiosk.values import Lang
     "--lang", type=click.Choice(["zh", "en"]), default="zh", show_default=True, help="Without --config: language."
 )
 @click.option("--no-model", is_flag=True, help="With --text: understand by the flows' phrases alone.")
-@click.option("--sessions", default=0, help="Stop after so many customers (0: serve for ever).")
+@click.option(
+    "--sessions", type=click.IntRange(min=0), default=0, help="Stop after so many customers (0: serve for ever)."
+)
 @click.option("--settle", is_flag=True, help="Only settle what a power cut left open, then stop.")
 @json_option
 def command(
@@ -60,4 +61,4 @@ def command(
         async with Stage(lang) as stage:
             await run(read_config(stage.config), tell, **options)
 
-    asyncio.run(main())
+    run_async(main())

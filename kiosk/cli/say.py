@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
 import click
 
-from kiosk.cli.common import emit, json_option, lang_option
+from kiosk.cli.common import checked_text, emit, json_option, lang_option
 from kiosk.values import Lang, OperatorError
 
 
@@ -22,6 +23,7 @@ def command(text: str, lang: Lang, out: Path, rate: float, as_json: bool) -> Non
 
     Times do not count the loading of the model: `first_ms` until the first piece of sound, `ms` until the last.
     """
+    text = checked_text(text, "kiosk say")
     if not out.parent.is_dir():
         raise OperatorError("there is no such folder", where=str(out.parent), remedy="Create it, or change --out.")
     import numpy as np
@@ -40,9 +42,12 @@ def command(text: str, lang: Lang, out: Path, rate: float, as_json: bool) -> Non
     if not pieces:
         raise OperatorError(f"{text!r} has nothing that can be said in {lang}", remedy="Check the text and --lang.")
     whole, hertz = np.concatenate([sound for sound, _ in pieces]), pieces[0][1]
+    part = out.with_name(f".{out.name}.{os.getpid()}")
     try:
-        write_wav(out, whole, hertz)
+        write_wav(part, whole, hertz)
+        part.replace(out)
     except OSError as e:
+        part.unlink(missing_ok=True)
         raise OperatorError(f"cannot be written: {e.strerror}", where=str(out), remedy="Choose another --out.") from e
     audio_s = len(whole) / hertz
     if as_json:

@@ -10,8 +10,7 @@ from typing import Any
 import click
 
 from kiosk import paths
-from kiosk.cli.common import emit, json_option
-from kiosk.values import OperatorError
+from kiosk.cli.common import emit, json_option, read_text
 
 
 @click.command()
@@ -32,10 +31,7 @@ def command(files: tuple[Path, ...], flows: Path, verbose: bool, as_json: bool) 
     scripts = files or tuple(sorted(flows.glob("*/talks/*.talk")))
     failed = 0
     for file in scripts:
-        try:
-            text = file.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as e:
-            raise OperatorError(f"cannot be read: {e}", where=str(file), remedy="Name a UTF-8 text file.") from e
+        text = read_text(file)
 
         def show(event: Any, state: Any) -> None:
             if verbose and not as_json:

@@ -10,6 +10,7 @@ import click
 from kiosk.cli.common import emit, json_option
 from kiosk.cli.pairs import Pair, read_pairs
 from kiosk.ports import Vector
+from kiosk.values import OperatorError
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -61,5 +62,13 @@ def _vectors(pairs: list[Pair]) -> dict[Path, Vector | None]:
     from kiosk.adapters.sound import read
 
     embedder = ge2e.load(silero.load())
-    paths = dict.fromkeys(path for pair in pairs for path in (pair.a_path, pair.b_path))
-    return {path: embedder.embed(read(path)) for path in paths}
+    vectors: dict[Path, Vector | None] = {}
+    for pair in pairs:
+        for path in (pair.a_path, pair.b_path):
+            if path in vectors:
+                continue
+            try:
+                vectors[path] = embedder.embed(read(path))
+            except OperatorError as e:
+                raise OperatorError(f"{path} {e.what}", where=pair.where, remedy=e.remedy) from e
+    return vectors

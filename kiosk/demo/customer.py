@@ -9,12 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
-
 from kiosk.adapters import seams
 from kiosk.adapters.kokoro import RATE as KOKORO_RATE
 from kiosk.adapters.kokoro import Kokoro
 from kiosk.adapters.shelf import Shelf, key
+from kiosk.adapters.sound import read
 from kiosk.paths import CACHE
 from kiosk.ports import RATE, Sound
 from kiosk.values import Lang, OperatorError
@@ -73,7 +72,7 @@ class Recordings:
     """
 
     def __init__(self, files: Sequence[Path]) -> None:
-        self._sounds = [_read(file) for file in files]
+        self._sounds = [read(file) for file in files]
         self._next = 0
 
     def speech(self, text: str) -> Sound:
@@ -83,18 +82,3 @@ class Recordings:
             raise OperatorError(f"{many}: one is needed for {text!r}", where="--wav", remedy="Name one more file.")
         self._next += 1
         return self._sounds[self._next - 1]
-
-
-def _read(file: Path) -> Sound:
-    import soundfile
-    import soxr
-
-    try:
-        sound, rate = soundfile.read(str(file), dtype="float32", always_2d=True)
-    except (OSError, soundfile.LibsndfileError) as e:
-        remedy = "Use wav, flac, ogg or mp3."
-        raise OperatorError("cannot be read as sound", where=str(file), remedy=remedy) from e
-    if not len(sound):
-        raise OperatorError("holds no sound", where=str(file), remedy="Record it again.")
-    mono = np.ascontiguousarray(sound.mean(axis=1))
-    return mono if rate == RATE else soxr.resample(mono, rate, RATE)

@@ -9,18 +9,25 @@ from pathlib import Path
 from typing import Any
 
 from kiosk import paths
+from kiosk.adapters.weights import need
 from kiosk.demo.customer import OTHERS, Customer, Recordings
 from kiosk.demo.microphone import Microphone, Room
 from kiosk.demo.stage import Stage
 from kiosk.ports import Sound
 from kiosk.run.prepare import Progress, prepare, silent
+from kiosk.run.processes import OPERATORS_MISTAKE
 from kiosk.run.transcript import Transcript
-from kiosk.values import Lang
+from kiosk.values import Lang, OperatorError
 
 #: what the customer answers, by what the kiosk listens for
 LINES: dict[Lang, dict[str, str]] = {
     "zh": {"intent": "我要取款", "money": "取一千元", "yes_no": "对"},
     "en": {"intent": "I would like to withdraw some money", "money": "one thousand yuan please", "yes_no": "yes"},
+}
+#: without these nothing is begun
+WEIGHTS: dict[Lang, tuple[str, ...]] = {
+    "zh": ("whisper-base", "qwen", "ge2e", "faces", "pictures", "kokoro", "kokoro-voices"),
+    "en": ("whisper-base", "qwen", "ge2e", "faces", "pictures", "kokoro", "kokoro-voices", "piper-joe"),
 }
 #: a person takes a moment before answering
 REACTION_S = 0.35
@@ -79,7 +86,12 @@ async def play(
     """Play it; every event goes to `tell`, the answer is the summary object of DESIGN section 6.
 
     The first time, prompts and examples are made ready before anyone is served; `progress` hears of that.
+
+    Raises:
+        OperatorError: weights are missing, a recording cannot be read, or a part of the stage did not start.
     """
+    for name in WEIGHTS[lang]:
+        need(name)
     plan = FAULTS.get(fault, _GOOD)
     people = _People(lang, wavs, plan.other_voice)
     transcript = Transcript(lang)
@@ -100,6 +112,8 @@ async def play(
         await _session(stage, people, pass_on, fast=fast, noise_db=noise_db, power_cut=plan.power_cut)
         if plan.power_cut:
             await stage.start_dispenser()
+        if stage.core_code == OPERATORS_MISTAKE:
+            raise OperatorError(stage.core_log().strip().splitlines()[-1].removeprefix("kiosk: "))
         if plan.power_cut or stage.core_code:
             async for event in stage.events("--settle"):
                 pass_on(event)

@@ -34,6 +34,7 @@ from pathlib import Path
 from typing import Any
 
 from kiosk import paths
+from kiosk.run.processes import MODULES
 from kiosk.values import LANGS, Lang, OperatorError
 
 _KEYS = {
@@ -116,7 +117,7 @@ def read_config(file: Path) -> Config:
         terminal=text("devices", "terminal"),
         speech_socket=base / text("speech", "socket", "speech.sock"),
         vision_socket=base / text("vision", "socket", "vision.sock"),
-        processes={k: tuple(map(str, v)) for k, v in _table(file, data, "processes").items()},
+        processes=_processes(file, _table(file, data, "processes")),
     )
 
 
@@ -125,6 +126,15 @@ def _table(file: Path, data: dict[str, Any], section: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise OperatorError(f"[{section}] is no section", where=str(file), remedy=f"Write [{section}] on a line.")
     return value
+
+
+def _processes(file: Path, table: dict[str, Any]) -> dict[str, tuple[str, ...]]:
+    _known(file, "key in [processes]", table, MODULES)
+    for name, words in table.items():
+        if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+            remedy = f'Write {name} = ["--config", "kiosk.toml"].'
+            raise OperatorError(f"[processes] {name} is no list of texts", where=str(file), remedy=remedy)
+    return {name: tuple(words) for name, words in table.items()}
 
 
 def _known(file: Path, what: str, keys: Any, known: Any) -> None:

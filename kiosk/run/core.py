@@ -77,12 +77,12 @@ async def serve(
     tell = tell if config.show_words else discreet(tell)
     bank_map = load_map(config.bank_profile / "map.yaml")
     house = load_house(config.flows, verbs_of(bank_map))
+    bank = BankClient(bank_map, config.bank_url, tls=Tls(**config.bank_tls) if config.bank_tls else None)
     config.state.mkdir(parents=True, exist_ok=True)
     journal = Journal(config.journal, new_name=f"{config.name}-{uuid.uuid4().hex[:6]}")
     idle = {"speech", "vision"} if settle_only else {"speech"} if text else set()
     commands = {n: c for n, c in config.processes.items() if n not in idle}
     processes = Processes(commands, config.state / "logs", tell)
-    bank = BankClient(bank_map, config.bank_url, tls=Tls(**config.bank_tls) if config.bank_tls else None)
     till = Till(config.devices_socket, config.pairing_key, config.terminal)
     speech = Worker("speech", config.speech_socket, speech_event(tell))
     vision = Worker("vision", config.vision_socket, speech_event(tell))
@@ -90,14 +90,14 @@ async def serve(
     office = Office(house, journal, bank, till, ears, Eyes(vision, tell), tell)
     try:
         await processes.start()
-        await _settle(office)
+        await processes.unless_refused(_settle(office))
         if settle_only:
             return
         draining = asyncio.create_task(_drain(office))
         try:
             for worker in (vision,) if text else (vision, speech):
                 try:
-                    ready = await worker.start()
+                    ready = await processes.unless_refused(worker.start())
                     tell("ready", process=worker.name, **ready.facts)
                 except Gone as e:
                     tell("absent", process=worker.name, why=str(e))
@@ -148,7 +148,7 @@ async def _customers(office: Office, config: Config, sessions: int) -> None:
         first = await office.ears.listen(Hear(f"idle-{served}", "intent", config.lang, IDLE_S))
         if not isinstance(first, Said):
             if first.why == "ears":
-                if sessions:
+                if sessions or office.ears.ended:
                     return
                 await asyncio.sleep(1.0)
             continue

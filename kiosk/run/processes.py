@@ -5,15 +5,21 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import TypeVar
 
+from kiosk.values import OperatorError
+
+T = TypeVar("T")
 #: module of each worker, by the name in the configuration's [processes]
 MODULES = {"speech": "kiosk.run.speech", "vision": "kiosk.run.vision", "devices": "devices"}
 #: numpy's own threads fight with the models' on two cores
 ENVIRONMENT = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
 #: a worker that dies again and again is started this often before it stays down
 MAX_STARTS = 6
+#: exit code of a process whose settings, weights or files are not in order
+OPERATORS_MISTAKE = 2
 
 
 class Processes:
@@ -24,6 +30,8 @@ class Processes:
         self._logs = logs
         self._tell = tell
         self._tasks: list[asyncio.Task[None]] = []
+        self._refused = asyncio.Event()
+        self._refusals: list[str] = []
         self.children: dict[str, asyncio.subprocess.Process] = {}
 
     async def start(self) -> None:
@@ -44,8 +52,29 @@ class Processes:
             self._tell("process", name=name, pid=child.pid, start=start + 1)
             code = await child.wait()
             self._tell("process_ended", name=name, code=code)
+            if code == OPERATORS_MISTAKE and start == 0:  # it would only say the same again
+                self._refusals.append(_last_line(self._logs / f"{name}.log"))
+                self._refused.set()
+                break
             await asyncio.sleep(min(0.2 * 2**start, 5))
         self._tell("process_down", name=name, log=str(self._logs / f"{name}.log"))
+
+    async def unless_refused(self, work: Coroutine[None, None, T]) -> T:
+        """The result of `work`, which waits for workers.
+
+        Raises:
+            OperatorError: a worker refused to start because of its settings or weights; `work` is given up.
+        """
+        doing, refused = asyncio.ensure_future(work), asyncio.ensure_future(self._refused.wait())
+        try:
+            await asyncio.wait({doing, refused}, return_when=asyncio.FIRST_COMPLETED)
+            if not doing.done():
+                raise OperatorError(self._refusals[0])
+            return doing.result()
+        finally:
+            for task in (doing, refused):
+                task.cancel()
+            await asyncio.gather(doing, refused, return_exceptions=True)
 
     async def stop(self) -> None:
         for task in self._tasks:
@@ -59,6 +88,11 @@ class Processes:
             except TimeoutError:
                 child.kill()
                 await child.wait()
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return lines[-1] if lines else f"a process refused to start and said nothing in {log}"
 
 
 def _die_with_parent() -> None:

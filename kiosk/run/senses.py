@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import sys
+import os
+import threading
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -46,6 +47,9 @@ Tell = Callable[..., None]
 class Ears(Protocol):
     """Where the customer's words come from and where ours go."""
 
+    #: nobody will ever say anything again
+    ended: bool
+
     async def say(self, say: Say) -> None: ...
     async def quiet(self) -> None: ...
     async def listen(self, hear: Hear) -> Said | NotHeard: ...
@@ -55,6 +59,8 @@ class Ears(Protocol):
 
 class SpokenEars:
     """The speech process."""
+
+    ended = False  # a worker that died may come back
 
     def __init__(self, worker: Worker, tell: Tell) -> None:
         self._worker = worker
@@ -118,6 +124,8 @@ class TypedEars:
     def __init__(self, understander: Understander, tell: Tell) -> None:
         self._understander = understander
         self._tell = tell
+        self._lines: asyncio.Queue[str] | None = None
+        self.ended = False
 
     async def say(self, say: Say) -> None:
         return None
@@ -127,8 +135,9 @@ class TypedEars:
 
     async def listen(self, hear: Hear) -> Said | NotHeard:
         self._tell("listening", id=hear.id, expect=hear.expect)
-        line = await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+        line = await self._line()
         if not line:
+            self.ended = True
             return NotHeard("ears")
         text = line.strip()
         if not text:
@@ -139,11 +148,42 @@ class TypedEars:
         self._tell("understood", **understood_facts(u))
         return Said(u, Voice.KEPT, 1.0)
 
+    async def _line(self) -> str:
+        """The next line with its end; empty when there are no more."""
+        if self.ended:
+            return ""
+        if self._lines is None:
+            self._lines = asyncio.Queue()
+            reading = (asyncio.get_running_loop(), self._lines)
+            threading.Thread(target=_read_lines, args=reading, daemon=True, name="typed").start()
+        return await self._lines.get()
+
     async def keep_voice(self, id_: str) -> str:
         return "ok"
 
     async def forget(self, id_: str) -> bool:
         return True
+
+
+def _read_lines(loop: asyncio.AbstractEventLoop, lines: asyncio.Queue[str]) -> None:
+    """Lines of the terminal into the queue, then an empty one. A thread that nobody waits for, so that Ctrl-C ends the
+    kiosk while it still reads; and it reads the descriptor itself, because Python would wait for the lock of
+    `sys.stdin` at its exit."""
+    rest = b""
+    try:
+        while chunk := os.read(0, 1 << 16):
+            *whole, rest = (rest + chunk).split(b"\n")
+            for line in whole:
+                loop.call_soon_threadsafe(lines.put_nowait, line.decode(errors="replace") + "\n")
+    except OSError:
+        pass  # the terminal is gone: as good as its end
+    except RuntimeError:
+        return  # the loop is closed: nobody listens any more
+    try:
+        for line in (rest.decode(errors="replace"), ""):
+            loop.call_soon_threadsafe(lines.put_nowait, line)
+    except RuntimeError:
+        return
 
 
 class Eyes:

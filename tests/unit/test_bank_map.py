@@ -261,7 +261,7 @@ HEAD = "openapi: 3.1.0\ninfo: {title: t, version: '1'}\n"
         (HEAD + "paths: {}\nx: &a [1]\ny: *a", "anchor or alias"),
         (HEAD + "paths: !!python/name:os.system {}", "tag"),
         (HEAD + "paths: {}\nx: " + "[" * (MAX_DEPTH + 1) + "]" * (MAX_DEPTH + 1), "deeper than"),
-        (HEAD + "paths: {}\nx: [", "not YAML"),
+        (HEAD + "paths: {}\nx: [", "no YAML"),
         ("- 1", "no OpenAPI"),
         ("", "no OpenAPI"),
         ("#" * (5 * 1024 * 1024), "larger than"),

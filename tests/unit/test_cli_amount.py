@@ -43,11 +43,11 @@ def test_a_batch_of_plain_lines(capsys: pytest.CaptureFixture[str], tmp_path: Pa
 
 MISTAKES = [
     (b'{"text": "x", "lang": "fr"}\n', ":1", "unknown language 'fr'", "zh or en"),
-    (b'{"text": "x"}\n', ":1", "no language given", "zh or en"),
+    (b'{"text": "x"}\n', ":1", "no language is given", "zh or en"),
     (b'{"text": "x", "lang": "en"}\n{"lang": "en"}\n', ":2", "has no `text`", "Write"),
     (b'{"text": "x", "lang": "en"}\nx\n', ":2", "is not JSON", "One JSON object a line"),
     (b"\xff\xfe", "", "is not UTF-8", "Save the file as UTF-8"),
-    (b'{"text": "' + b"a" * 2001 + b'", "lang": "en"}\n', ":1", "longer than 2000 characters", "Shorten"),
+    (b'{"text": "' + b"a" * 2001 + b'", "lang": "en"}\n', ":1", "more than 2000", "Shorten"),
 ]  # fmt: skip
 
 
