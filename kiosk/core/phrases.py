@@ -24,13 +24,18 @@ from kiosk.core.amount_zh import fold as fold_zh
 from kiosk.core.intents import COMMANDS, EXPECTS, IntentSpec
 from kiosk.core.phrase_words import (
     AROUND_AMOUNT,
+    ASKED,
     FILLERS,
     KIN,
+    LONGEST_PHRASE,
     NEGATED,
     NOT_CANCELLED,
     NOT_NEGATED,
     NOTHING_MEANT,
+    QUESTION,
     SOUND_ALIKE,
+    TALKED_ABOUT,
+    UNSPOKEN,
 )
 from kiosk.events import SlotValue, Span, Understood
 from kiosk.values import DEFAULT_CURRENCY, LANGS, Lang, Money
@@ -67,10 +72,13 @@ class PhraseReader:
         if expect not in EXPECTS:
             raise ValueError(f"nothing expects {expect!r}; known: {', '.join(EXPECTS)}")
         money = reading(text, lang, self._currency)
-        if money.why == "too long":
+        if money.why == "too long" or UNSPOKEN.search(text):
             return Understood(text, lang, NONE, route=ROUTE)
         phrase = normal(masked(text, money), lang)
         answer = self._answer(phrase, lang, expect, money) or self._similar(phrase, lang, expect)
+        if answer.intent == "yes" and (QUESTION.search(text) or (MASK in phrase and not money.amount)):
+            # 「对？」 asks, and 「对，五六百」 names something that cannot have been read back
+            answer = _Answer("ask", 0.5, ("yes", "no"))
         return self._understood(text, lang, money, answer)
 
     def _answer(self, phrase: str, lang: Lang, expect: str, money: Reading) -> _Answer | None:
@@ -87,6 +95,8 @@ class PhraseReader:
         size = len(beside.replace(" ", "")) if lang == "zh" else len(beside.split())
         if size == 0:
             return _Answer("amount", 1.0 if money.amount else 0.5)
+        if TALKED_ABOUT[lang].search(phrase) or not ASKED[lang].search(phrase):
+            return _Answer(NONE, 0.5)
         other, score = self._indexes[lang].ranked(phrase)[0]
         if other != NONE and score >= ENOUGH and set(self._specs[other].slots) - {"amount"}:
             return _Answer(NONE, 0.5)  # 转五百给儿子 is no answer to "how much?"
@@ -100,7 +110,7 @@ class PhraseReader:
         name, score = ranked[0]
         if name == NONE or score < ENOUGH:
             return _Answer(NONE, min(0.99, max(0.0, 1.0 - score) if name != NONE else max(0.5, score)))
-        if not exact and _negated(phrase, lang, name):
+        if not exact and (_negated(phrase, lang, name) or self._no_request(phrase, lang, name)):
             return _Answer(NONE, 0.5)
         if expect != "intent" and name not in (*EXPECTS[expect], *COMMANDS):
             return _Answer(NONE, 0.5)
@@ -110,6 +120,17 @@ class PhraseReader:
         if rivals:
             return _Answer("ask", min(0.99, score), (name, *rivals[:2]))
         return _Answer(name, 1.0 if exact else min(0.99, score))
+
+    def _no_request(self, phrase: str, lang: Lang, intent: str) -> bool:
+        """Is the phrase about money, and yet nobody's request?"""
+        size = len(phrase) if lang == "zh" else len(phrase.split())
+        weighty = "money" in self._specs[intent].slots.values()
+        return weighty and (size > LONGEST_PHRASE[lang] or bool(TALKED_ABOUT[lang].search(phrase)))
+
+    def ranking(self, text: str, lang: Lang) -> list[tuple[str, float]]:
+        """Every intent and `none` by how much its examples are like `text`, best first: what `read` decides upon."""
+        phrase = normal(masked(text, reading(text, lang, self._currency)), lang)
+        return self._indexes[lang].ranked(_sound_alike(phrase, lang))
 
     def _understood(self, text: str, lang: Lang, money: Reading, answer: _Answer) -> Understood:
         slots: dict[str, SlotValue] = {}
