@@ -127,7 +127,8 @@ _WANTED = re.compile(
 _KEEPS_BEFORE = re.compile(r"\b(?:keep|leave|leaving|owe|owes) (?:about |just |only )?$")
 _NEGATED_BEFORE = re.compile(
     r"\b(?:(?:don't|do not|never|mustn't|can't)(?: you)?(?: even)? (?:give|pay|get|let|send|take|put|hand)(?: me| us)?"
-    r"(?: have)?(?: out)?|anything but|nothing like|not|don't want|do not want|didn't say|did not say|don't need|never said|wasn't) (?:the |a "
+    r"(?: have)?(?: out)?|anything but|nothing like|not|don't want|do not want|didn't say|did not say"
+    r"|don't need|never said|wasn't) (?:the |a "
     r"|about |to take |take |out |take out )*$"
 )
 #: what was, and what things are: never what is asked for
@@ -409,7 +410,8 @@ def _judge(text: str, words: list[Word], i: int, end: int, parsed: Parsed, curre
         return mention(Kind.UNREADABLE)  # 100,00 and 1,00,000 are grouped in no way that is known
     rest = text[stop:]
     if re.match(
-        r"\s*(?:odd|something|plus|and a (?:bit|half|quarter|few)|and change|and then some|tops|or more|or less|or over|or under"
+        r"\s*(?:odd|something|plus|and a (?:bit|half|quarter|few)|and change|and then some|tops|or more"
+        r"|or less|or over|or under"
         r"|at (?:the )?(?:least|most)|max(?:imum)?|minimum)\b",
         rest,
     ):

@@ -104,9 +104,11 @@ TALKED_ABOUT: dict[Lang, re.Pattern[str]] = {
         r"|取(?:药|号|快递|包裹|件|货|票(?!子)|车|照片|经|名|其|暖|报告|结果|眼镜|钥匙|东西|衣服|餐|外卖|证|表|水)|欠|彩票|罚款|押金|房租|利息"
     ),
     "en": re.compile(
-        r"\b(?:intent|translate|translat\w+|spell\w*|mean(?:s|ing)|does \w+ mean|ignore|disregard|override|bypass|pretend"
+        r"\b(?:intent|translate|translat\w+|spell\w*|mean(?:s|ing)|does \w+ mean|ignore|disregard|override"
+        r"|bypass|pretend"
         r"|suppose|imagine|hypothetically|system|mode|output|instructions?|prompt|rules?|supervisor|admin\w*|sudo"
-        r"|set \w+ to|the (?:man|woman|person|one) (?:before|behind|in front)|(?:he|she|they|who|nobody|somebody|bank) (?:said|says)"
+        r"|set \w+ to|the (?:man|woman|person|one) (?:before|behind|in front)|(?:he|she|they|who|nobody"
+        r"|somebody|bank) (?:said|says)"
         r"|zeros?|owes?|rent|jackpot|lottery|fine is|fee|fees|wages|flight)\b"
     ),
 }
@@ -117,7 +119,8 @@ ASKED: dict[Lang, re.Pattern[str]] = {
         r"[^#没不了过]{0,4}#|#[^#]{0,3}(?:就|够|吧|行|好了|得了|可以|中|成|左右|上下|差不多|现金|呗|噻|整|得唔得)|#的"
     ),
     "en": re.compile(
-        r"\b(?:take|get|have|give|gie|give's|want|need|like|make|let|let's|i'll|just|draw|withdraw|could|can|out|in|for|call|"
+        r"\b(?:take|get|have|give|gie|give's|want|need|like|make|let|let's|i'll|just|draw|withdraw|could|can"
+        r"|out|in|for|call|"
         r"said|say|instead|should|be|it's|same|only|total|altogether|go|think|will|that'll|that'd|change|about)\b"
     ),
 }
