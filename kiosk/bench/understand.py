@@ -29,7 +29,7 @@ from kiosk.adapters.chatter import CHATTER
 from kiosk.core import amount
 from kiosk.core.intents import Example, IntentSpec
 from kiosk.core.judge import ASK, NONE, Opinion, permitted
-from kiosk.core.number_en import NUMBER
+from kiosk.core.number_en import BEYOND, NUMBER
 from kiosk.core.phrase_words import NOTHING_MEANT
 from kiosk.core.phrases import PhraseReader, masked, normal
 from kiosk.events import Span, Understood
@@ -298,9 +298,9 @@ def _own_svm(specs: Sequence[IntentSpec]) -> _Svm | None:
 def _svm(texts: Sequence[str], labels: Sequence[str], lang: Lang) -> Any:
     """TF-IDF over letters (1–3 of Mandarin; 2–5 in words of English) and a linear SVM; None without scikit-learn."""
     try:
-        from sklearn.feature_extraction.text import TfidfVectorizer
-        from sklearn.pipeline import make_pipeline
-        from sklearn.svm import LinearSVC
+        from sklearn.feature_extraction.text import TfidfVectorizer  # type: ignore[import-not-found]
+        from sklearn.pipeline import make_pipeline  # type: ignore[import-not-found]
+        from sklearn.svm import LinearSVC  # type: ignore[import-not-found]
     except ImportError:
         return None
     letters: dict[str, Any] = (
@@ -399,15 +399,15 @@ def _numbers(path: Path) -> Iterator[dict[str, Any]]:
     """Plain whole numbers, spoken to written, each once.
 
     Left out: what is not a bare positive whole number on the written side (fractions, 万 kept as a letter, signs,
-    ranges), digits read one by one (telephones), and numbers beyond what the amount reader takes (10¹³).
+    ranges), digits read one by one (telephones), lakh and crore, and numbers of 10¹² and more.
     """
     rows: dict[tuple[Lang, str], str] = {}
     for row in _jsonl(path):
         plain = row["direction"] in ("spoken->written", "spoken->value") and re.fullmatch(
             r"\d{1,3}(?:,\d{3})+|\d+", row["expected"]
         )
-        if plain and 0 < int(row["expected"].replace(",", "")) < 10**13 and not _one_by_one(row["input"], row["lang"]):
-            rows[row["lang"], row["input"]] = row["expected"].replace(",", "")
+        if plain and 0 < int(row["expected"].replace(",", "")) < 10**12 and not _one_by_one(row["input"], row["lang"]):
+            rows[row["lang"], row["input"].lower()] = row["expected"].replace(",", "")
     for lang in LANGS:
         mine = {text: int(value) for (its, text), value in rows.items() if its == lang}
         read = {text: amount.read(text, lang) for text in mine}
@@ -427,7 +427,7 @@ def _one_by_one(text: str, lang: Lang) -> bool:
         )
     words = re.findall(r"[a-z]+", text.lower())
     digits = [w for w in words if w in ("zero", "oh", "o", *_DIGITS)]
-    return not set(words) <= NUMBER | {"and", "a"} or (len(words) > 1 and len(digits) == len(words))
+    return not set(words) <= NUMBER - BEYOND | {"and", "a"} or (len(words) > 1 and len(digits) == len(words))
 
 
 _DIGITS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
