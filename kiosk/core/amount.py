@@ -5,6 +5,7 @@ No guess is made here: whatever is vague, said in two ways, taken back or malfor
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
 
 from kiosk.core import amount_en, amount_zh
@@ -53,6 +54,8 @@ def reading(text: str, lang: Lang, currency: str = DEFAULT_CURRENCY) -> Reading:
     """`read` with the reason. Takes time in proportion to the text's length, which is at most `LONGEST`."""
     if len(text) > LONGEST:
         return Reading(None, "too long")
+    if any(unicodedata.category(c) == "Me" for c in text):
+        return Reading(None, "unreadable")  # key caps: 5️⃣0️⃣0️⃣ would be three numbers
     words = amount_zh if lang == "zh" else amount_en
     folded = words.fold(text)
     found = words.mentions(folded.text)
@@ -115,6 +118,8 @@ def _settle(kept: list[Mention], folded: Folded, spans: tuple[Span, ...], curren
     used = said or notes
     (minor,) = totals
     assert minor is not None, "exact mentions carry their value"
+    if minor == 0:
+        return Reading(None, "not money", weighed=spans)
     flags = list(dict.fromkeys(flag for m in used for flag in m.flags))
     named = {m.currency for m in used if m.currency}
     if len(named) > 1:

@@ -64,7 +64,7 @@ _SIGNS = {"£": "GBP", "$": "USD", "€": "EUR", "¥": "CNY"}
 _CENTS = {"p": "GBP", "pence": "GBP", "penny": "GBP", "cent": "", "cents": "", "fen": "CNY"}
 
 #: digits in groups: telephones, cards, dates, times, ordinals
-_GROUPS = re.compile(r"0\d++ \d++|\d++(?:[ \-/:.]\d++){2,}|\d++[:/]\d++|\d++(?:st|nd|rd|th|am|pm|s)\b")
+_GROUPS = re.compile(r"0\d++(?: \d++)++|\d++(?:[ \-/:.]\d++){2,}|\d++[:/]\d++|\d++(?:st|nd|rd|th|am|pm|s)\b")
 
 #: what may follow a small number without a currency when it is an amount
 _ENDS = {
@@ -126,9 +126,19 @@ _WANTED = re.compile(
 )
 _KEEPS_BEFORE = re.compile(r"\b(?:keep|leave|leaving|owe|owes) (?:about |just |only )?$")
 _NEGATED_BEFORE = re.compile(
-    r"\b(?:not|don't want|do not want|didn't say|did not say|don't need|never said|wasn't) (?:the |a "
+    r"\b(?:(?:don't|do not|never|mustn't|can't)(?: you)?(?: even)? (?:give|pay|get|let|send|take|put|hand)(?: me| us)?"
+    r"(?: have)?(?: out)?|anything but|nothing like|not|don't want|do not want|didn't say|did not say"
+    r"|don't need|never said|wasn't) (?:the |a "
     r"|about |to take |take |out |take out )*$"
 )
+#: what was, and what things are: never what is asked for
+_PAST_BEFORE = re.compile(
+    r"\b(?:took|withdrew|drew|spent|weigh|weighs|weighed|won|lost|lent|borrowed)(?: (?:out|me|us|him|her|them))?"
+    r"(?: about| around| only| just| over| nearly)? $"
+)
+_BETWEEN_BEFORE = re.compile(r"\bbetween (?:[\w']+ ){0,5}$")
+#: slang for amounts that this reader does not know: what follows is only a part of the amount
+_SLANG = {"ton", "monkey", "pony", "score", "bag"}
 _AGE_BEFORE = re.compile(
     r"\b(?:i'm|i am|im|he's|she's|he is|she is|(?:husband|wife|mother|father|mum|dad|son|daughter|sister"
     r"|brother) is|turned|turning|nearly|almost|just turned|over|aged|at) (?:nearly |almost |over "
@@ -384,17 +394,24 @@ def _judge(text: str, words: list[Word], i: int, end: int, parsed: Parsed, curre
         held and _HELD_CONTEXT.search(before[: held.start()]) and not _WANTED.search(before)
     ):
         return mention(Kind.NOT_MONEY)
+    if _PAST_BEFORE.search(before):
+        return mention(Kind.NOT_MONEY)
     if last in ("minus", "negative") or (
         last == "-" and words[i - 1].end == start and (i < 2 or not words[i - 2].text[0].isalnum())
     ):
         return mention(Kind.UNREADABLE)
     if not exact:
         return mention(parsed.kind)
-    if _COUPLE.search(before) or _BOUND_BEFORE.search(before):
+    if _COUPLE.search(before) or _BOUND_BEFORE.search(before) or _BETWEEN_BEFORE.search(before):
         return mention(Kind.VAGUE)
+    if last in _SLANG or (last == "and" and word_at(words, i - 2) in _SLANG):
+        return mention(Kind.UNREADABLE)
+    if re.match(r",\d", text[stop:]) or re.search(r"\d,$", text[:start]):
+        return mention(Kind.UNREADABLE)  # 100,00 and 1,00,000 are grouped in no way that is known
     rest = text[stop:]
     if re.match(
-        r"\s*(?:odd|something|plus|and a bit|and change|and then some|tops|or more|or less|or over|or under"
+        r"\s*(?:odd|something|plus|and a (?:bit|half|quarter|few)|and change|and then some|tops|or more"
+        r"|or less|or over|or under"
         r"|at (?:the )?(?:least|most)|max(?:imum)?|minimum)\b",
         rest,
     ):
@@ -446,7 +463,7 @@ def adds(gap: str) -> bool:
 
 def retracted(tail: str) -> bool:
     """Do the words after the last mention take it back?"""
-    return bool(_RETRACTS.match(tail[:80]))
+    return bool(_RETRACTS.match(tail))
 
 
 def everything(text: str) -> bool:

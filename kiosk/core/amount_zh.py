@@ -89,7 +89,7 @@ _NOTE_VALUES = {"一百": 100, "百": 100, "五十": 50, "二十": 20, "十": 10
 _MEASURE = re.compile(
     r"(?:多|来|几|余)?(?:岁|年(?!货)|月|日(?!元)|号|点|分钟|小时|个|天|周|星期|礼拜|斤|公斤|米|度|%|路公"
     r"|室|房|楼|层|次|遍|人(?!民币)|页|条|秒|里地|公里|折|号线|位数?|分(?!钱)|克|平方|立方|毫|厘|升|吨"
-    r"|亩|倍|公顷|比\d|比[一二三四五六七八九十])"
+    r"|亩|倍|公顷|[圈粒颗只匹棵辆步台]|比\d|比[一二三四五六七八九十])"
 )
 #: after a small number without a currency: the sentence ends, or goes on as it does after an amount
 _ENDS = re.compile(
@@ -109,7 +109,7 @@ _HELD_BEFORE = re.compile(
     r"|(?:退休金|养老金|工资|低保)(?:才|是|有|就|只有|一个月|每个月|每月|发了)+|(?:一个|每个?)月(?:才|就"
     r"|有|是)?|限额(?:是)?|手续费(?:是|要)?"
     r"|(?:上次|上回|昨天|前天|刚才|刚|已经)(?:是)?(?:取|存|拿|支)(?:了|的|过)?(?:是)?|(?:取|存|花|拿"
-    r"|支)(?:了|过)|除了|扣掉?)(?:我)?$"
+    r"|支|交|转|汇|充|给错|给少|给多)(?:了|过)|除了|扣掉?)(?:我)?$"
 )
 _RELATIVE_BEFORE = re.compile(r"(?:再?加上?|再多|再少|(?<!不)(?:多|少)(?:取|拿|给|支|要|存|来)(?:个|点)?|减掉?)$")
 _BOUND_BEFORE = re.compile(
@@ -117,13 +117,13 @@ _BOUND_BEFORE = re.compile(
     r"|[零一二三四五六七八九两十百\d]个|(?<![零一二三四五六七八九两十百千万\d])块)$"
 )
 _BOUND_AFTER = re.compile(
-    r"(?:多|余|来(?:块|元|万|个|$|[^\w])|把|出头|挂零|以[上下内]|之[内上]|往上|开外|不到|儿八|(?:块钱|块"
+    r"(?:[多少]一?点|多|余|来(?:块|元|万|个|$|[^\w])|把|出头|挂零|以[上下内]|之[内上]|往上|开外|不到|儿八|(?:块钱|块"
     r"|元)?[都也](?:没|不)|乘|倍)"
 )
 _ABOUT_BEFORE = re.compile(r"(?:大概其?|大约摸?|差不多|约|约摸|估计|也就|可能|大致)(?:是|要|取|拿|支|个|有|就)*$")
 _ABOUT_AFTER = re.compile(r"(?:块钱|块|元)?(?:左右|上下|的样子|样子|差不多)")
 _NEGATED_BEFORE = re.compile(
-    r"(?<![是要能可取用想好])(?:不是|不要|别|甭|不取|不用|不想|没说|没要|不支|不存)(?:我|说|要|取|给我|拿|支|那)*$"
+    r"(?<![是要能可取用想好])(?:不是|不要|别|甭|不取|不用|不想|不许|不准|没说|没有说|没要|不支|不存)(?:我|说|要|取|给我|拿|支|付|那)*$"
 )
 _AGE_BEFORE = re.compile(r"(?:今年|虚岁|周岁|年纪|岁数|年龄|高龄|享年|活到|活了)(?:都|快|也|已经|是|有|我)*$")
 _AGE_PERSON = re.compile(
@@ -164,7 +164,8 @@ def fold(text: str) -> Folded:
     for i, c in enumerate(text):
         if unicodedata.category(c) in ("Cc", "Cf") and not c.isspace():
             continue
-        wide = unicodedata.normalize("NFKC", c)
+        # ① and ⁵ are no digits that anybody speaks or a recogniser writes
+        wide = unicodedata.normalize("NFKC", c) if unicodedata.category(c) != "No" else c
         chars.append((wide if len(wide) == 1 else c).lower()[:1].translate(_TABLE))
         index.append(i)
     kept = []
@@ -320,7 +321,7 @@ def _judge(before: str, text: str, start: int, end: int, parsed: Parsed, currenc
             return mention(Kind.NOT_MONEY)
         if re.fullmatch(r"\d{7,}", run) or re.fullmatch(r"0\d+", run):
             return mention(Kind.NOT_MONEY)
-    elif not named and (re.fullmatch(r"1\d{10}|\d{12,}", run) or re.fullmatch(r"0\d+", run)):
+    elif not named and (re.fullmatch(r"\d{9,}", run) or re.fullmatch(r"0\d+", run)):
         return mention(Kind.NOT_MONEY)
     if _NEGATED_BEFORE.search(before):
         return mention(Kind.NEGATED)

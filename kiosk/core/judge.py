@@ -12,6 +12,7 @@ sentence, a wrong `yes` or `withdraw` is a step towards money. An intent with a 
 | X, not clearly, and not weighty | `none` | whoever is surer |
 | X, not clearly | something else | `ask` |
 | X or Y (`ask`) | X, and nearly nothing else (`ALONE`) | X if it is not weighty; else `ask` |
+| `none`, by the words themselves (`SURE`): negated, told of others, not speakable | anything | `none` |
 | `none` | X, and nearly nothing else (`ALONE`) | X if it is not weighty; else `ask` |
 | `none` | X, clearly | `none` if it is not weighty; else `ask` |
 | `none` | X, not clearly | `none` |
@@ -112,6 +113,8 @@ def _decide(p: Understood, model: Opinion | None, intents: Mapping[str, IntentSp
             return replace(p, intent=model.intent, confidence=model.confidence, route=both, candidates=())
         return _ask(p, (*p.candidates, model.intent), model.confidence)
     if p.intent == NONE:
+        if p.confidence >= SURE:
+            return replace(p, route=alone)
         if light and model.confidence >= ALONE:
             return replace(p, intent=model.intent, confidence=model.confidence, route="llm")
         if light or model.confidence < CLEAR:

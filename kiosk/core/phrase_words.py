@@ -65,8 +65,8 @@ SOUND_ALIKE: dict[Lang, tuple[tuple[str, str], ...]] = {
 }  # fmt: skip
 #: "I do not want to …": the rest of the sentence names what is *not* meant
 _NO_ZH = (
-    r"(?<![要想能是可取存用会])(?:不(?:想|要|用|需要|必|是要?|是来|打算|能|准|许)?"
-    r"|别|甭|莫|没(?:有)?(?:想|要|说|打算)?(?:要)?)"
+    r"(?:don'?t|do not|never|(?<![要想能是可取存用会])(?:不(?:想|要|用|需要|必|是要?|是来|打算|能|准|许)?"
+    r"|别|甭|莫|没(?:有)?(?:想|要|说|打算)?(?:要)?))"
     r"(?:再|给我|帮我|去|来|我|给|点)*"
 )
 _NO_EN = (
@@ -90,6 +90,42 @@ NOT_NEGATED: dict[Lang, re.Pattern[str]] = {
     "zh": re.compile(r"要不要|不知道|不清楚|不会|不懂|不够"),
     "en": re.compile(r"\bdon't know (?:how|what)\b|\bwhy (?:don't|not)\b|\bcan't\b|\bnot sure\b"),
 }
+#: signs that nobody speaks and no recogniser writes: a text with one was not heard. Key caps and accents set over a
+#: letter are among them.
+UNSPOKEN = re.compile(r"[=<>{}\[\]|\\`_^~$#@&*;→①-⓿\u0300-\u036f\u20d0-\u20ff]")
+#: said with a question: no consent
+QUESTION = re.compile(r"[?？]|^\W*yeah[\s,]+right\W*$", re.IGNORECASE)
+#: talk about words, screens, messages and rules, and about other people's money: no request of the customer's own
+TALKED_ABOUT: dict[Lang, re.Pattern[str]] = {
+    "zh": re.compile(
+        r"意图|指令|规则|命令|系统|管理员|模式|代码|翻译|扮演|假设|假如|就当|假装|想象|输出|执行|sudo|写着|印着|贴着"
+        r"|禁止|附言|备注|提示|短信|广播|新闻|电视|通知|凭条上|屏幕上|纸条|按[1一]|[他她它谁]们?[叫让说]|让我[说念]|叫我[说念]"
+        r"|(?<!我)说(?=.{0,6}#)(?!的)|谁|#.{0,4}没说|(?:取|存|转|交|汇|充|付)(?:了|过)[#\d一二三四五六七八九十百千万两几]"
+        r"|取(?:药|号|快递|包裹|件|货|票(?!子)|车|照片|经|名|其|暖|报告|结果|眼镜|钥匙|东西|衣服|餐|外卖|证|表|水)|欠|彩票|罚款|押金|房租|利息"
+    ),
+    "en": re.compile(
+        r"\b(?:intent|translate|translat\w+|spell\w*|mean(?:s|ing)|does \w+ mean|ignore|disregard|override"
+        r"|bypass|pretend"
+        r"|suppose|imagine|hypothetically|system|mode|output|instructions?|prompt|rules?|supervisor|admin\w*|sudo"
+        r"|set \w+ to|the (?:man|woman|person|one) (?:before|behind|in front)|(?:he|she|they|who|nobody"
+        r"|somebody|bank) (?:said|says)"
+        r"|already (?:took|taken|had|got|paid|done|been)|zeros?|owes?|rent|jackpot|lottery|fine is|fee|fees|wages|flight)\b"
+    ),
+}
+#: what makes an amount a request where more is said beside it
+ASKED: dict[Lang, re.Pattern[str]] = {
+    "zh": re.compile(
+        r"(?:取|要|拿|支|提|领|攞|整|来|改成|换成|改|按|就|先|给(?:我|俺|咱)|存|转|汇|打|交|充|付|是|说的?是?|还是|不够|个)"
+        r"[^#没不了过]{0,4}#|#[^#]{0,3}(?:就|够|吧|行|好了|得了|可以|中|成|左右|上下|差不多|现金|呗|噻|整|得唔得)|#的"
+    ),
+    "en": re.compile(
+        r"\b(?:take|get|have|give|gie|give's|want|need|like|make|let|let's|i'll|just|draw|withdraw|could|can"
+        r"|out|in|for|call|"
+        r"said|say|instead|should|be|it's|same|only|total|altogether|go|think|will|that'll|that'd|change|about)\b"
+    ),
+}
+#: characters of a phrase, words of a phrase: nobody asks for anything at such length
+LONGEST_PHRASE: dict[Lang, int] = {"zh": 60, "en": 45}
 #: small words around an amount that say nothing of their own
 AROUND_AMOUNT: dict[Lang, re.Pattern[str]] = {
     "zh": re.compile(

@@ -24,13 +24,18 @@ from kiosk.core.amount_zh import fold as fold_zh
 from kiosk.core.intents import COMMANDS, EXPECTS, IntentSpec
 from kiosk.core.phrase_words import (
     AROUND_AMOUNT,
+    ASKED,
     FILLERS,
     KIN,
+    LONGEST_PHRASE,
     NEGATED,
     NOT_CANCELLED,
     NOT_NEGATED,
     NOTHING_MEANT,
+    QUESTION,
     SOUND_ALIKE,
+    TALKED_ABOUT,
+    UNSPOKEN,
 )
 from kiosk.events import SlotValue, Span, Understood
 from kiosk.values import DEFAULT_CURRENCY, LANGS, Lang, Money
@@ -45,6 +50,12 @@ LEAD = 0.1
 #: ridge of the least-squares fit: larger trusts the examples less
 RIDGE = 0.1
 NONE = "none"
+#: confidence in `none` where the words themselves say that nothing is asked for: no other reader may overrule it
+VETO = 1.0
+#: the most confidence in `none` that being unlike every example can give
+UNLIKE = 0.95
+#: the most that one English word beside the point of an example counts ("do", left of "please do")
+ONE_WORD = 0.7
 #: words that weigh something beside an amount; with more, the sentence is about something else
 BESIDE_AMOUNT: dict[Lang, int] = {"zh": 6, "en": 4}
 _ANSWERS = ("yes", "no")
@@ -67,10 +78,13 @@ class PhraseReader:
         if expect not in EXPECTS:
             raise ValueError(f"nothing expects {expect!r}; known: {', '.join(EXPECTS)}")
         money = reading(text, lang, self._currency)
-        if money.why == "too long":
-            return Understood(text, lang, NONE, route=ROUTE)
+        if money.why == "too long" or UNSPOKEN.search(text):
+            return Understood(text, lang, NONE, confidence=VETO, route=ROUTE)
         phrase = normal(masked(text, money), lang)
         answer = self._answer(phrase, lang, expect, money) or self._similar(phrase, lang, expect)
+        if answer.intent == "yes" and (QUESTION.search(text) or (MASK in phrase and not money.amount)):
+            # 「对？」 asks, and 「对，五六百」 names something that cannot have been read back
+            answer = _Answer("ask", 0.5, ("yes", "no"))
         return self._understood(text, lang, money, answer)
 
     def _answer(self, phrase: str, lang: Lang, expect: str, money: Reading) -> _Answer | None:
@@ -87,6 +101,10 @@ class PhraseReader:
         size = len(beside.replace(" ", "")) if lang == "zh" else len(beside.split())
         if size == 0:
             return _Answer("amount", 1.0 if money.amount else 0.5)
+        if TALKED_ABOUT[lang].search(phrase):
+            return _Answer(NONE, VETO)
+        if not ASKED[lang].search(phrase):
+            return _Answer(NONE, 0.5)
         other, score = self._indexes[lang].ranked(phrase)[0]
         if other != NONE and score >= ENOUGH and set(self._specs[other].slots) - {"amount"}:
             return _Answer(NONE, 0.5)  # 转五百给儿子 is no answer to "how much?"
@@ -99,9 +117,11 @@ class PhraseReader:
         ranked = [(exact, 1.0)] if exact else index.ranked(_sound_alike(phrase, lang))
         name, score = ranked[0]
         if name == NONE or score < ENOUGH:
-            return _Answer(NONE, min(0.99, max(0.0, 1.0 - score) if name != NONE else max(0.5, score)))
-        if not exact and _negated(phrase, lang, name):
-            return _Answer(NONE, 0.5)
+            return _Answer(NONE, min(UNLIKE, max(0.0, 1.0 - score) if name != NONE else max(0.5, score)))
+        if not exact and (_negated(phrase, lang, name) or self._no_request(phrase, lang, name)):
+            return _Answer(NONE, VETO)
+        if not exact and lang == "en" and " " not in phrase:
+            score = min(score, ONE_WORD)
         if expect != "intent" and name not in (*EXPECTS[expect], *COMMANDS):
             return _Answer(NONE, 0.5)
         rivals = [other for other, its in ranked[1:] if score - its < LEAD]
@@ -110,6 +130,17 @@ class PhraseReader:
         if rivals:
             return _Answer("ask", min(0.99, score), (name, *rivals[:2]))
         return _Answer(name, 1.0 if exact else min(0.99, score))
+
+    def _no_request(self, phrase: str, lang: Lang, intent: str) -> bool:
+        """Is the phrase about money, and yet nobody's request?"""
+        size = len(phrase) if lang == "zh" else len(phrase.split())
+        weighty = "money" in self._specs[intent].slots.values()
+        return weighty and (size > LONGEST_PHRASE[lang] or bool(TALKED_ABOUT[lang].search(phrase)))
+
+    def ranking(self, text: str, lang: Lang) -> list[tuple[str, float]]:
+        """Every intent and `none` by how much its examples are like `text`, best first: what `read` decides upon."""
+        phrase = normal(masked(text, reading(text, lang, self._currency)), lang)
+        return self._indexes[lang].ranked(_sound_alike(phrase, lang))
 
     def _understood(self, text: str, lang: Lang, money: Reading, answer: _Answer) -> Understood:
         slots: dict[str, SlotValue] = {}
