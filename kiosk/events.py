@@ -8,8 +8,10 @@ functions, derived from the fields: there is no second list to forget.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import types
 import typing
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar, Literal, TypeVar, Union
@@ -371,6 +373,8 @@ Message = (
 # --- to and from JSON ------------------------------------------------------------------------------------------------
 
 _KINDS: dict[str, type[Any]] = {}
+#: reading the annotations of a class is most of the cost of reading an entry back, and they do not change
+_hints: Callable[[type[Any]], dict[str, Any]] = functools.cache(typing.get_type_hints)
 T = TypeVar("T")
 
 
@@ -407,7 +411,7 @@ def _out(value: Any) -> Any:
 def _build(cls: type[T], data: Any) -> T:
     if not isinstance(data, dict):
         raise ValueError(f"{cls.__name__} wants an object, not {data!r}")
-    hints = typing.get_type_hints(cls)
+    hints = _hints(cls)
     fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
     unknown = set(data) - set(fields)
     if unknown:

@@ -37,7 +37,6 @@ COMMANDS = {
 LATER = {
     "bench": "the benchmarks of DESIGN section 8",
     "train": "training the readers from the flows' examples",
-    "prove": "the campaigns `sim`, `cut` and `kill`",
     "serve": "the Wyoming server",
     "flow": "drawing, sampling and scaffolding flows",
 }

@@ -1,0 +1,97 @@
+"""`kiosk prove`: campaigns that try to lose money. Each prints its figures and seed, and exits with 1 on any loss."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import click
+
+from kiosk.cli.common import emit, json_option
+
+#: broken rules that are printed one by one; the count of the rest follows
+SHOWN = 20
+
+
+@click.group()
+def command() -> None:
+    """Campaigns that try to lose money: simulated days, power cuts of the disk, kills of real processes."""
+
+
+@contextmanager
+def _bar(what: str, total: int, quiet: bool) -> Iterator[Callable[[int], None]]:
+    """A bar on stderr that is told how much is done."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+    )
+
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=quiet) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda done: bar.update(task, completed=done)
+
+
+@command.command()
+@click.option("--seeds", default=5_000, show_default=True, help="Worlds to play; each has one to four customers.")
+@click.option("--first", default=0, show_default=True, help="The first seed of the campaign.")
+@click.option("--seed", type=int, help="Play this one seed only and show it as a talk script.")
+@click.option("--faults", default=0.15, show_default=True, help="Probability of a fault wherever one may happen.")
+@click.option("--jobs", default=1, show_default=True, help="Processes that play at the same time.")
+@json_option
+def sim(seeds: int, first: int, seed: int | None, faults: float, jobs: int, as_json: bool) -> None:
+    """Days of customers around the real engine, flows and journal fold: bank, dispenser, network and power fail.
+
+    Every rule of FAULTS.md that a simulation can see is checked at every event. Exit 1 when one broke, with its seed.
+    """
+    from kiosk.prove import sim as campaign
+
+    if seed is not None:
+        one, broken = campaign.play(campaign.shipped_house(), seed, faults)
+        verdict = broken or one.books().books
+        if as_json:
+            emit({"seed": seed, "faults": faults, "ends": one.ends, "broken": broken or None, "script": one.script})
+        else:
+            click.echo("\n".join(one.script))
+            click.echo(f"# seed {seed}: {verdict}")
+        sys.exit(1 if broken else 0)
+    began = time.monotonic()
+    with _bar("simulated days", seeds, as_json) as bar:
+        report = campaign.campaign(seeds, first, faults, jobs, lambda r: bar(r.seeds))
+    took = time.monotonic() - began
+    figures = {
+        "event": "summary",
+        "seeds": report.seeds,
+        "first": first,
+        "faults": faults,
+        "sessions": report.sessions,
+        "actions": report.actions,
+        "power_cuts": report.cuts,
+        "outage_calls": report.outage_calls,
+        "seconds": round(took, 1),
+        "seeds_per_s": round(report.seeds / took, 1),
+        "ends": dict(report.ends.most_common()),
+        "books": dict(report.books.most_common()),
+        "violations": len(report.violations),
+    }
+    if as_json:
+        for number, rule in report.violations:
+            emit({"event": "violation", "seed": number, "rule": rule})
+        emit(figures)
+    else:
+        for number, rule in report.violations[:SHOWN]:
+            click.echo(f"seed {number}: {rule}\n    see it: kiosk prove sim --seed {number} --faults {faults}")
+        click.echo(
+            f"{report.seeds:,} seeds, {report.sessions:,} sessions, {report.actions:,} actions, "
+            f"{report.cuts:,} power cuts in {took:.1f} s ({report.seeds / took:,.0f} seeds/s)"
+        )
+        click.echo("ends: " + ", ".join(f"{name} {n:,}" for name, n in report.ends.most_common()))
+        click.echo("books: " + ", ".join(f"{name} {n:,}" for name, n in report.books.most_common()))
+        click.echo(f"violations: {len(report.violations)}")
+    sys.exit(1 if report.violations else 0)
