@@ -11,7 +11,6 @@ import dataclasses
 import functools
 import types
 import typing
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar, Literal, TypeVar, Union
@@ -373,8 +372,6 @@ Message = (
 # --- to and from JSON ------------------------------------------------------------------------------------------------
 
 _KINDS: dict[str, type[Any]] = {}
-#: reading the annotations of a class is most of the cost of reading an entry back, and they do not change
-_hints: Callable[[type[Any]], dict[str, Any]] = functools.cache(typing.get_type_hints)
 T = TypeVar("T")
 
 
@@ -408,10 +405,17 @@ def _out(value: Any) -> Any:
     return value
 
 
+@functools.cache
+def _hints(cls: type[Any]) -> dict[str, Any]:
+    """Reading the annotations is most of the cost of reading an entry back, and they do not change."""
+    return typing.get_type_hints(cls)
+
+
 def _build(cls: type[T], data: Any) -> T:
     if not isinstance(data, dict):
         raise ValueError(f"{cls.__name__} wants an object, not {data!r}")
-    hints = _hints(cls)
+    kind: Any = cls
+    hints = _hints(kind)
     fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
     unknown = set(data) - set(fields)
     if unknown:

@@ -32,8 +32,10 @@ class Journal:
     """One kiosk's journal. `name` is a random word given at its birth: session ids begin with it, so that a new journal
     never uses an idempotency key of an old one again."""
 
-    def __init__(self, file: Path, new_name: str = "") -> None:
+    def __init__(self, file: Path, new_name: str = "", *, vfs: str = "") -> None:
         """Open `file`; create it, as `new_name`, when that is given and there is none.
+
+        `vfs` names another disk than the box's (the proofs have one that fails); it is then used by nobody else.
 
         Raises:
             OperatorError: no such file, not a journal, damaged, or too old an SQLite.
@@ -44,8 +46,10 @@ class Journal:
             raise OperatorError("no journal is here", where=str(file), remedy="Name the kiosk's journal file.")
         self.file = file
         try:
-            self._db = apsw.Connection(str(file))
+            self._db = apsw.Connection(str(file), vfs=vfs or None)
             self._db.set_busy_timeout(2000)
+            if vfs:
+                self._db.execute("PRAGMA locking_mode=EXCLUSIVE")
             self._db.execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA trusted_schema=OFF;")
             self._db.execute(_SCHEMA)
             if new_name:
@@ -59,7 +63,10 @@ class Journal:
                 "is a database but no journal", where=str(file), remedy="Name the kiosk's journal file."
             )
         self.name: str = row[0]
-        self._seq, self._hash = (last[0], last[1]) if last else (0, _genesis(self.name))
+        if last and not isinstance(last[1], bytes):
+            raise OperatorError("is damaged: the last row", where=str(file), remedy="Keep it, call help.")
+        self._seq: int = last[0] if last else 0
+        self._hash: bytes = last[1] if last else _genesis(self.name)
 
     def append(self, session: str, at_utc: str, kind: str, body: dict[str, Any]) -> Entry:
         """One row, synced to disk when this returns. After an error nothing was written and nothing may be done."""
@@ -94,7 +101,7 @@ class Journal:
                 before = _chain(before, seq, session, at, kind, text)
                 if before != digest:
                     return count - 1, f"row {seq} is not what was written"
-        except apsw.Error as e:
+        except (apsw.Error, AttributeError, UnicodeError) as e:  # a damaged page may hold anything where a text was
             return count, f"the file is damaged: {e}"
         return count, ""
 
