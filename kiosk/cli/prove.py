@@ -130,3 +130,46 @@ def cut(cuts: int, seed: int, as_json: bool) -> None:
         )
         click.echo(f"acknowledged rows lost: {len(report.lost)}, journals that did not open: {len(report.corrupt)}")
     sys.exit(1 if bad else 0)
+
+
+@command.command()
+@click.option("--kills", default=20, show_default=True, help="Processes to kill; each takes some seconds.")
+@click.option("--seed", default=1, show_default=True, help="Who dies when (the box's own timing stays its own).")
+@json_option
+def kill(kills: int, seed: int, as_json: bool) -> None:
+    """SIGKILL real processes while customers type withdrawals, restart them, settle, and compare the three books.
+
+    Core, device service, vision, bank and dispenser die, in recoveries too. Exit 1 when books differ, something hangs,
+    or an advice never reaches the bank. Needs the weights of the faces.
+    """
+    import asyncio
+
+    from kiosk.prove.kill import campaign
+
+    began = time.monotonic()
+    with _bar("kills", kills, as_json) as bar:
+        report = asyncio.run(campaign(kills, seed, bar))
+    took = time.monotonic() - began
+    recoveries = sorted(report.recoveries)
+    middle, worst = (recoveries[len(recoveries) // 2], recoveries[-1]) if recoveries else (0.0, 0.0)
+    if as_json:
+        for what in report.unsafe:
+            emit({"event": "unsafe", "what": what})
+        emit({"event": "summary", "kills": report.kills, "seed": seed, "rounds": report.rounds, "lives": report.lives,
+              "sessions": report.sessions, "victims": dict(report.victims), "struck_after": dict(report.struck),
+              "ends": dict(report.ends), "books": dict(report.books), "seconds": round(took, 1),
+              "recovery_s": {"p50": round(middle, 2), "max": round(worst, 2)},
+              "unsafe": len(report.unsafe)})  # fmt: skip
+    else:
+        for what in report.unsafe[:SHOWN]:
+            click.echo(f"unsafe: {what}")
+        click.echo(
+            f"{report.kills} kills in {report.rounds} rounds, {report.lives} lives of the core, {report.sessions} "
+            f"sessions, {took:.0f} s"
+        )
+        for name, counter in (("killed", report.victims), ("struck after", report.struck), ("ends", report.ends)):
+            click.echo(f"{name}: " + ", ".join(f"{k} {n}" for k, n in counter.most_common()))
+        click.echo("books: " + ", ".join(f"{k} {n}" for k, n in report.books.most_common()))
+        click.echo(f"start to settled: p50 {middle:.1f} s, longest {worst:.1f} s")
+        click.echo(f"unsafe outcomes: {len(report.unsafe)}")
+    sys.exit(1 if report.unsafe else 0)
