@@ -30,7 +30,7 @@ CUSTOMERS = 2
 ROUND = 6
 #: who dies, and how often
 VICTIMS = {"core": 5, "everything": 3, "devices": 3, "bank": 2, "dispenser": 2, "vision": 1}
-#: seconds from the kiosk's opening (or its start) to a kill, and from one kill to the next: two customers take about two
+#: most seconds from the opening (or start) to a kill, and from kill to kill: two customers take about two
 DELAY_S = 0.9
 #: a core that does not end by itself hangs, which is a finding
 LIFE_S = 90.0

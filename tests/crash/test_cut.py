@@ -17,7 +17,7 @@ from kiosk.prove import cut
 from kiosk.prove.disk import Disk, Op
 
 #: KIOSK_CUTS=N makes N; the long campaign is `kiosk prove cut --cuts N`
-CUTS = int(os.environ.get("KIOSK_CUTS", "3000"))
+CUTS = int(os.environ.get("KIOSK_CUTS", "2000"))
 
 
 def test_no_acknowledged_row_is_lost() -> None:

@@ -27,7 +27,7 @@ def tamper(file: Path, sql: str) -> None:
 
 def test_rows_come_back_in_order_after_a_restart(tmp_path: Path) -> None:
     fill(tmp_path / "j.db")
-    journal = Journal(tmp_path / "j.db")
+    journal = Journal(tmp_path / "j.db", new_name="K1")
     assert [e.body["n"] for e in journal.entries()] == list(range(20))
     assert journal.sessions() == ["S0", "S1", "S2", "S3"]
     assert [e.body["n"] for e in journal.entries("S1")] == [5, 6, 7, 8, 9]
