@@ -8,6 +8,7 @@ functions, derived from the fields: there is no second list to forget.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import types
 import typing
 from dataclasses import dataclass, field
@@ -404,10 +405,17 @@ def _out(value: Any) -> Any:
     return value
 
 
+@functools.cache
+def _hints(cls: type[Any]) -> dict[str, Any]:
+    """Reading the annotations is most of the cost of reading an entry back, and they do not change."""
+    return typing.get_type_hints(cls)
+
+
 def _build(cls: type[T], data: Any) -> T:
     if not isinstance(data, dict):
         raise ValueError(f"{cls.__name__} wants an object, not {data!r}")
-    hints = typing.get_type_hints(cls)
+    kind: Any = cls
+    hints = _hints(kind)
     fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
     unknown = set(data) - set(fields)
     if unknown:

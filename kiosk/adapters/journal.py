@@ -1,6 +1,9 @@
 """The journal: an append-only, hash-chained SQLite file that is synced before anything is done (DESIGN 4.2 and 4.7).
 
 Each row's hash covers the row and the hash before it, so a changed, missing or reordered row is found by `verify`.
+When a row cannot be synced the journal takes no more (`JournalFailed`): what follows a failed sync cannot be trusted
+before the file is opened and folded again. On a full disk a reserve of space is given up first, so that the session that
+is open can still be written to its end.
 SQLite comes from `apsw`, because Python's own is older than 3.51.3 on Debian 12 and has the WAL-reset bug.
 """
 
@@ -8,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -28,12 +32,23 @@ CREATE TRIGGER IF NOT EXISTS no_delete BEFORE DELETE ON entry BEGIN SELECT RAISE
 """
 
 
+#: bytes that are kept free for the session that is open when the disk is full: some forty rows
+RESERVE = 1 << 20
+
+
+class JournalFailed(OperatorError):
+    """A row could not be synced: nothing may be done any more, the kiosk goes out of service."""
+
+
 class Journal:
     """One kiosk's journal. `name` is a random word given at its birth: session ids begin with it, so that a new journal
     never uses an idempotency key of an old one again."""
 
-    def __init__(self, file: Path, new_name: str = "") -> None:
+    def __init__(self, file: Path, new_name: str = "", *, vfs: str = "", reserve: int = 0) -> None:
         """Open `file` to read it; with `new_name`, to write: it is created, under that name, when there is none.
+
+        `vfs` names another disk than the box's (the proofs have one that fails); it is then used by nobody else.
+        `reserve`: so many bytes are kept beside it for a full disk.
 
         Raises:
             OperatorError: no such file, not a journal, damaged, or too old an SQLite.
@@ -45,8 +60,11 @@ class Journal:
         self.file = file
         try:
             create = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
-            self._db = apsw.Connection(str(file), flags=create if new_name else apsw.SQLITE_OPEN_READONLY)
+            flags = create if new_name else apsw.SQLITE_OPEN_READONLY
+            self._db = apsw.Connection(str(file), flags=flags, vfs=vfs or None)
             self._db.set_busy_timeout(2000)
+            if vfs:
+                self._db.execute("PRAGMA locking_mode=EXCLUSIVE")
             self._db.execute("PRAGMA trusted_schema=OFF")
             if new_name:
                 self._db.execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;")
@@ -66,16 +84,65 @@ class Journal:
                 "has no name: its making was cut short", where=str(file), remedy="Start the kiosk once."
             )
         self.name: str = row[0]
-        self._seq, self._hash = (last[0], last[1]) if last else (0, _genesis(self.name))
+        if last and not isinstance(last[1], bytes):
+            raise OperatorError("is damaged: the last row", where=str(file), remedy="Keep it, call help.")
+        self._seq: int = last[0] if last else 0
+        self._hash: bytes = last[1] if last else _genesis(self.name)
+        self._failed = ""
+        self._reserve = file.with_name(file.name + ".reserve") if reserve and new_name else None
+        #: why no new session may begin, although the journal still takes rows; empty when one may
+        self.short = self._keep_reserve(reserve)
 
     def append(self, session: str, at_utc: str, kind: str, body: dict[str, Any]) -> Entry:
-        """One row, synced to disk when this returns. After an error nothing was written and nothing may be done."""
+        """One row, synced to disk when this returns.
+
+        Raises:
+            JournalFailed: it is not, so nothing may be done; no later row is taken either.
+        """
         text = json.dumps(body, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
         seq, digest = self._seq + 1, _chain(self._hash, self._seq + 1, session, at_utc, kind, text)
-        with self._db:
-            self._db.execute("INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?)", (seq, session, at_utc, kind, text, digest))
+        if self._failed:
+            raise self._out(self._failed)
+        row = (seq, session, at_utc, kind, text, digest)
+        try:
+            try:
+                self._insert(row)
+            except apsw.FullError:
+                if not self._give_reserve():
+                    raise
+                self._insert(row)
+        except apsw.Error as e:
+            self._failed = str(e)
+            raise self._out(self._failed) from e
         self._seq, self._hash = seq, digest
         return Entry(seq, session, at_utc, kind, body)
+
+    def _insert(self, row: tuple[int, str, str, str, str, bytes]) -> None:
+        with self._db:
+            self._db.execute("INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?)", row)
+
+    def _out(self, why: str) -> JournalFailed:
+        remedy = "Nothing was done. Free space or change the disk, then start the kiosk: it settles what is open."
+        return JournalFailed(f"cannot be written: {why}", where=str(self.file), remedy=remedy)
+
+    def _keep_reserve(self, size: int) -> str:
+        """Real blocks on the disk, not a hole. Why that is not possible, or nothing."""
+        if self._reserve is None:
+            return ""
+        try:
+            with self._reserve.open("ab") as file:
+                os.posix_fallocate(file.fileno(), 0, size)
+        except OSError as e:
+            return f"no room for the reserve of {size} bytes: {e.strerror}"
+        return ""
+
+    def _give_reserve(self) -> bool:
+        """The disk is full: the open session may have the reserve, and no other one begins. True when there was one."""
+        if self._reserve is None or not self._reserve.exists():
+            return False
+        self._reserve.unlink()
+        self.short = "the disk is full, the reserve is given up"
+        return True
 
     def entries(self, session: str | None = None) -> Iterator[Entry]:
         where, args = ("WHERE session = ?", (session,)) if session else ("", ())
@@ -101,12 +168,15 @@ class Journal:
                 before = _chain(before, seq, session, at, kind, text)
                 if before != digest:
                     return count - 1, f"row {seq} is not what was written"
-        except apsw.Error as e:
+        except (apsw.Error, AttributeError, UnicodeError) as e:  # a damaged page may hold anything where a text was
             return count, f"the file is damaged: {e}"
         return count, ""
 
     def close(self) -> None:
-        self._db.close()
+        try:
+            self._db.close()
+        except apsw.Error:
+            pass  # the log could not be moved into the file: all rows are in the log, the next start moves it
 
 
 def _genesis(name: str) -> bytes:

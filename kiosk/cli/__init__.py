@@ -37,7 +37,6 @@ COMMANDS = {
 LATER = {
     "bench": "measuring against DESIGN section 8",
     "train": "training the readers",
-    "prove": "proving by the campaigns `sim`, `cut` and `kill`",
     "serve": "serving Wyoming clients",
     "flow": "drawing, sampling and scaffolding flows",
 }

@@ -17,9 +17,9 @@ from typing import Any
 from kiosk.adapters.bank import BankClient, Tls
 from kiosk.adapters.bank_map import load_map
 from kiosk.adapters.flowfile import load_house, verbs_of
-from kiosk.adapters.journal import Journal
+from kiosk.adapters.journal import RESERVE, Journal, JournalFailed
 from kiosk.core.fold import Diverged
-from kiosk.events import Hear, Opened, Said
+from kiosk.events import Hear, Opened, Said, Say
 from kiosk.run.config import Config
 from kiosk.run.links import Gone, Worker
 from kiosk.run.processes import Processes
@@ -79,7 +79,7 @@ async def serve(
     house = load_house(config.flows, verbs_of(bank_map))
     bank = BankClient(bank_map, config.bank_url, tls=Tls(**config.bank_tls) if config.bank_tls else None)
     config.state.mkdir(parents=True, exist_ok=True)
-    journal = Journal(config.journal, new_name=f"{config.name}-{uuid.uuid4().hex[:6]}")
+    journal = Journal(config.journal, new_name=f"{config.name}-{uuid.uuid4().hex[:6]}", reserve=RESERVE)
     idle = {"speech", "vision"} if settle_only else {"speech"} if text else set()
     commands = {n: c for n, c in config.processes.items() if n not in idle}
     processes = Processes(commands, config.state / "logs", tell)
@@ -104,6 +104,9 @@ async def serve(
             _tell_systemd()
             tell("open", lang=config.lang)
             await _customers(office, config, sessions)
+        except JournalFailed as e:
+            await _out_of_service(office, config, str(e))
+            raise
         finally:
             draining.cancel()
             with suppress(asyncio.CancelledError):
@@ -141,10 +144,30 @@ async def _drain(office: Office) -> None:
         await office.drain()
 
 
+async def _out_of_service(office: Office, config: Config, why: str) -> None:
+    """The journal takes no row, so nothing that has a row may be done: only this is said, and the kiosk ends."""
+    office.till.lock()
+    office.tell("out_of_service", why=why)
+    text = office.house.prompts[config.lang]["out_of_service"]
+    await office.ears.say(Say("out-of-service", "out_of_service", text, config.lang))
+    await office.ears.quiet()
+
+
+def _with_room(office: Office) -> None:
+    """No session begins on a disk that could not hold it to its end."""
+    if office.journal.short:
+        raise JournalFailed(
+            f"no room for a session: {office.journal.short}",
+            where=str(office.journal.file),
+            remedy="Free space, then start the kiosk.",
+        )
+
+
 async def _customers(office: Office, config: Config, sessions: int) -> None:
     """Wait for a first sentence; it opens a session. `sessions` = 0: for ever."""
     served = 0
     while not sessions or served < sessions:
+        _with_room(office)
         first = await office.ears.listen(Hear(f"idle-{served}", "intent", config.lang, IDLE_S))
         if not isinstance(first, Said):
             if first.why == "ears":

@@ -6,11 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from world import said
 
 from kiosk.core.engine import MAX_TURNS, State, advance
 from kiosk.core.flow import House
 from kiosk.events import Close, Dispense, Done, Effect, Event, Hear, NotHeard, Opened, Said, Understood, Voice
+from kiosk.prove.world import said
 from kiosk.values import Money
 
 AMOUNT = said("取一千元", "withdraw", Money(100_000), (1, 4))
