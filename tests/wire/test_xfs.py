@@ -194,8 +194,8 @@ def test_who_may_not_come_in(xfs: Any) -> None:
         with pytest.raises(urllib.error.HTTPError, match="400"):
             await asyncio.to_thread(urllib.request.urlopen, f"http://127.0.0.1:{port}{CASH}")
         x = await dial(CASH, max_size=None)
+        await x.socket.send("x" * (2 * 1024 * 1024 + 1))
         with pytest.raises(ConnectionClosed) as closed:
-            await x.socket.send("x" * (2 * 1024 * 1024 + 1))
             await x.until("acknowledge")
         assert closed.value.rcvd is not None
         assert closed.value.rcvd.code == 1009
