@@ -35,7 +35,6 @@ COMMANDS = {
 }
 #: what a later capability brings: named here so that it says so plainly
 LATER = {
-    "bench": "the benchmarks of DESIGN section 8",
     "train": "training the readers from the flows' examples",
     "prove": "the campaigns `sim`, `cut` and `kill`",
     "serve": "the Wyoming server",
