@@ -127,7 +127,9 @@ def _some_frames(name: str, rng: random.Random) -> list[bytes]:
         if len(found) == 50:
             break
         try:
-            found.append(framing.codec(name).wrap(rng.randbytes(rng.randrange(1, 8)), rng.choice(("host", "device"))))
+            body = bytearray(rng.randbytes(rng.randrange(1, 8)))
+            body[1:2] = bytes([rng.randrange(20)])  # where protocols have a command, a low number is likelier known
+            found.append(framing.codec(name).wrap(bytes(body), rng.choice(("host", "device"))))
         except ValueError:  # not a body of this protocol
             continue
     return found
