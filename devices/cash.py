@@ -11,6 +11,7 @@ import asyncio
 import hmac
 import logging
 import os
+import re
 import secrets
 import time
 from collections.abc import Callable, Mapping
@@ -27,10 +28,11 @@ from devices.protocol.lcdm_booking import UNITS, lost
 
 log = logging.getLogger("devices.cash")
 
-#: sends an event (name, payload) to the client whose command runs
+#: sends an event (name, payload): to the client whose command runs, or (`tell`) to everybody connected
 Event = Callable[[str, dict[str, Any]], None]
 #: XFS4IoT's storage unit ids
 UNIT_IDS = {"upper": "unit1", "lower": "unit2"}
+POSITION = "outFront"
 NEEDED = ("DISPENSE1", "SESSION", "TERMINAL", "EXPIRES")
 
 
@@ -54,6 +56,9 @@ class Cash:
         self._lock = asyncio.Lock()
         self._nonce: Nonce | None = None
         self._running: dict[str, asyncio.Future[None]] = {}
+        self.tell: Event = lambda name, payload: None
+        #: the operator has the cassettes out: nothing is paid
+        self.exchange = False
 
     async def settle(self) -> None:
         """At start: no entry stays open. Its answer may still come, or a case gets a number."""
@@ -85,11 +90,13 @@ class Cash:
 
     def clear_nonce(self) -> None:
         """The nonce dies, and with it the token that is bound to it."""
-        self._nonce = None
+        if self._nonce is not None:
+            self._nonce = None
+            self.tell("Common.NonceClearedEvent", {})
 
     def _live(self) -> Nonce | None:
         if self._nonce and time.monotonic() - self._nonce.made_at > self.config.nonce_timeout_s:
-            self._nonce = None
+            self.clear_nonce()
         return self._nonce
 
     # --- commands ---
@@ -108,6 +115,7 @@ class Cash:
         Raises:
             Refusal: these cassettes can not make it.
         """
+        self._no_exchange()
         minor = self._amount(payload.get("request"))
         return {"result": self._denomination(minor, self._mix(minor))}
 
@@ -119,6 +127,7 @@ class Cash:
         Raises:
             Refusal: nothing moved and nothing will.
         """
+        _position(payload)
         text = payload.get("token")
         minor = self._amount(payload.get("denomination"))
         if not isinstance(text, str) or not text:
@@ -132,6 +141,7 @@ class Cash:
                 if known.minor != minor:
                     raise Refusal("invalidData", f"dispense {id} is known with another amount")
                 return self._completion(known)
+            self._no_exchange()
             self._may_be_paid(id)
             token = self._checked(text, minor)
             counts = self._mix(minor)
@@ -154,7 +164,7 @@ class Cash:
 
         try:
             nonce.spent[currency] = nonce.spent.get(currency, 0) + minor
-            self.journal.intent(id, minor, currency, counts)
+            self.journal.intent(id, minor, currency, counts, nonce.token)
             try:
                 booking = await self.dispenser.dispense(counts, taken)
                 done = self.journal.result(id, booking)
@@ -170,34 +180,144 @@ class Cash:
         if report["outcome"] != "paid":
             event("CashDispenser.IncompleteDispenseEvent", self._present(done)["denomination"])
         log.info("dispense %s: %s", id, report)
+        if report["presentedNotes"]:
+            self.tell("CashManagement.ItemsPresentedEvent", {"position": POSITION, "additionalBunches": "0"})
+        moved = self._moved(done)["out"]
+        units = {u: {"cash": {"status": unit["cash"]["status"]}} for u, unit in self.units().items() if u in moved}
+        self.tell("Storage.CountsChangedEvent", units)
         nonce.spent[currency] -= max(0, minor - report["presentedMinor"] - report["unknownMinor"])
         if nonce is self._nonce and nonce.spent[currency] >= nonce.spent.get("total", 0):
             self.clear_nonce()
         return self._completion(done)
 
     async def present_status(self, payload: Mapping[str, Any]) -> Completion:
-        """What became of a dispense. Waits while it runs; an id never heard of is refused from now on, for ever."""
-        books = self.journal.books
-        id = payload.get("dispenseId")
+        """What became of a dispense. Waits while it runs; an id never heard of is refused from now on, for ever.
+
+        With the asker's `nonce`, a token signed with the device's own key says it too.
+        """
+        _position(payload)
+        nonce, id = payload.get("nonce"), payload.get("dispenseId")
+        if nonce is not None and not (isinstance(nonce, str) and re.fullmatch("[0-9A-F]{32}|[0-9]{1,100}", nonce)):
+            raise Refusal("invalidData", "nonce is 32 hex digits in upper case, or at most 100 decimal digits")
+        dispenses = self.journal.books.dispenses
         if id is None:
-            id = next(reversed(books.dispenses), None)
-            if id is None:
-                return Completion({"presentState": "notPresented"})
-        if not isinstance(id, str) or not id or len(id) > 128:
+            id = next(reversed(dispenses), "")
+        elif not isinstance(id, str) or not id or len(id) > 128:
             raise Refusal("invalidData", "dispenseId is a string of at most 128 characters")
         if id in self._running:
             await self._running[id]
-        one = books.dispenses.get(id)
+        one = dispenses.get(id)
         if one is not None:
             if one.open:
                 raise Refusal("internalError", f"dispense {id} is open and does not run: restart the service")
-            return Completion(self._present(one))
-        if id not in books.tombstones:
-            self.journal.tombstone(id)
-        return Completion({"presentState": "notPresented", "result": _NONE})
+            answer = self._present(one)
+        else:
+            if id and id not in self.journal.books.tombstones:
+                self.journal.tombstone(id)
+            answer = {"presentState": "notPresented"} | ({"result": _NONE} if id else {})
+        return Completion(answer | ({"token": self._status_token(nonce, one)} if nonce else {}))
 
-    def storage(self) -> dict[str, Any]:
-        """Storage.GetStorage: the books, per unit."""
+    def _status_token(self, nonce: str, one: Dispense | None) -> str:
+        """Present status token (section 14): all that was paid on the token of `one`.
+
+        DISPENSED1 bounds what left, PRESENTEDAMOUNT1 is proven. Where they differ, UNKNOWNAMOUNT1 (ours) is the rest,
+        and PRESENTED1 is left out unless something is proven: neither YES nor NO would be true.
+        """
+        currency, pairs = self.config.dispenser.currency, {}
+        same = [d for d in self.journal.books.dispenses.values() if one and (d is one or (d.token == one.token != ""))]
+        reports = [self.report(d) for d in same if not d.open]
+        presented, unknown = (sum(r[key] for r in reports) for key in ("presentedMinor", "unknownMinor"))
+        if one is not None and one.token:
+            pairs["DISPENSEID"] = one.token
+        pairs["DISPENSED1"] = tokens.amount(presented + unknown, currency)
+        if presented or not unknown:
+            pairs["PRESENTED1"] = "YES" if presented else "NO"
+        pairs["PRESENTEDAMOUNT1"] = tokens.amount(presented, currency)
+        if unknown:
+            pairs["UNKNOWNAMOUNT1"] = tokens.amount(unknown, currency)
+        pairs["RETRACTED1"] = "NO"
+        return tokens.sign(tokens.device_key(self.config.pairing_key), nonce, pairs)
+
+    # --- the operator ---
+
+    def start_exchange(self) -> Completion:
+        """From now on nothing is paid, and counts may be set."""
+        self._may_exchange()
+        self._exchange(True)
+        return Completion()
+
+    def end_exchange(self) -> Completion:
+        """Counts are set; paying goes on."""
+        if not self.exchange:
+            raise Refusal("commandErrorCode", "no exchange is active", "noExchangeActive")
+        self._exchange(False)
+        return Completion()
+
+    def set_storage(self, payload: Mapping[str, Any]) -> Completion:
+        """Somebody counted: the books are opened anew with `initial` of each unit named; the others keep their notes.
+
+        Raises:
+            Refusal: nothing was changed. When the books are stopped, all units must be counted.
+        """
+        self._may_exchange()
+        if not self.exchange:
+            raise Refusal("commandErrorCode", "counts are set in an exchange only", "noExchangeActive")
+        units = payload.get("storage")
+        if not isinstance(units, dict) or not units:
+            raise Refusal("invalidData", "storage is an object of units")
+        counted = {}
+        for id, unit in units.items():
+            name = next((u for u, known in UNIT_IDS.items() if known == id), None)
+            if name is None:
+                raise Refusal("commandErrorCode", f"there is no unit {id}", "invalidUnit")
+            note = self._note(name)
+            match unit:
+                case {"cash": {"status": {"initial": dict(initial), **status}, **cash}, **rest} if not (
+                    status or cash or rest
+                ) and initial.keys() <= {note}:
+                    kinds = initial.get(note, {})
+                case _:
+                    raise Refusal("invalidData", f"of {id} only cash.status.initial of {note} can be set")
+            number = kinds.get("fit", 0) if isinstance(kinds, dict) and kinds.keys() <= {"fit"} else None
+            if type(number) is not int or not 0 <= number <= 100_000:
+                raise Refusal("invalidData", f"{note} of {id} is {{'fit': number of notes}}")
+            counted[name] = number
+        books = self.journal.books
+        if books.stopped and counted.keys() != set(UNITS):
+            raise Refusal("invalidData", f"all units must be counted, for it was stopped: {books.stopped}")
+        self.journal.load(books.cassettes | counted)
+        log.warning("the operator counted %s", counted)
+        self.tell(
+            "Storage.CountsChangedEvent",
+            {u: {"cash": {"status": unit["cash"]["status"]}} for u, unit in self.units().items()},
+        )
+        return Completion()
+
+    def _exchange(self, active: bool) -> None:
+        if self.exchange != active:
+            self.exchange = active
+            self.tell("Common.StatusChangedEvent", {"common": {"exchange": "active" if active else "inactive"}})
+
+    def _may_exchange(self) -> None:
+        if not self.config.exchange:
+            raise Refusal("authorisationRequired", "counts are set here only with `exchange = true` under [service]")
+
+    def _no_exchange(self) -> None:
+        if self.exchange:
+            raise Refusal("commandErrorCode", "the operator has the cassettes", "exchangeActive")
+
+    def note_types(self) -> dict[str, Any]:
+        """CashManagement.GetBankNoteTypes."""
+        dispenser = self.config.dispenser
+        items = {}
+        for index, unit in enumerate(UNITS, 1):
+            value = _major(dispenser.values[unit], dispenser.currency)
+            item = {"noteID": index, "currency": dispenser.currency, "value": value, "release": 1}
+            items[self._note(unit)] = {"cashItem": item, "enabled": True}
+        return {"items": items}
+
+    def units(self) -> dict[str, Any]:
+        """The books, per unit, as Storage.GetStorage has them."""
         books, dispenser = self.journal.books, self.config.dispenser
         units = {}
         for index, unit in enumerate(UNITS, 1):
@@ -226,7 +346,7 @@ class Cash:
                     },
                 },
             }
-        return {"storage": units}
+        return units
 
     # --- checks ---
 
@@ -371,3 +491,8 @@ def _major(minor: int, currency: str) -> int | float:
     """A JSON number in main units."""
     whole, rest = divmod(minor, 10 ** tokens.EXPONENTS[currency])
     return whole if not rest else float(Decimal(minor).scaleb(-tokens.EXPONENTS[currency]))
+
+
+def _position(payload: Mapping[str, Any]) -> None:
+    if payload.get("position") not in (None, "outDefault", POSITION):
+        raise Refusal("commandErrorCode", f"the only position is {POSITION}", "unsupportedPosition")

@@ -19,6 +19,7 @@ class DispenserConfig:
     """`values`: unit → minor units a note; `counts`: unit → notes at load, for a new journal only."""
 
     port: Path
+    model: str
     currency: str
     values: dict[str, int]
     counts: dict[str, int]
@@ -38,6 +39,12 @@ class Config:
     nonce_timeout_s: float
     dispenser: DispenserConfig
     printer_port: Path | None
+    #: counts may be set by command (Storage.SetStorage), not only by `load`
+    exchange: bool = False
+    #: TCP port of the WebSocket endpoint on loopback; 0 = the first free one of the standard's; None = no endpoint
+    websocket: int | None = None
+    #: folder for wire tapes; None = nothing is recorded
+    tapes: Path | None = None
 
 
 def read(path: Path) -> Config:
@@ -56,6 +63,7 @@ def read(path: Path) -> Config:
     service = _Table(path, "service", tables.pop("service", None))
     dispenser = _Table(path, "dispenser", tables.pop("dispenser", None))
     printer = _Table(path, "printer", tables.pop("printer")) if "printer" in tables else None
+    websocket = _Table(path, "websocket", tables.pop("websocket")) if "websocket" in tables else None
     if tables:
         raise OperatorError(f"unknown table [{next(iter(tables))}]", where=str(path), remedy="Remove it")
     model, currency = dispenser.text("model"), dispenser.text("currency")
@@ -72,6 +80,7 @@ def read(path: Path) -> Config:
         nonce_timeout_s=service.number("nonce_timeout_s", 300),
         dispenser=DispenserConfig(
             port=base / dispenser.text("port"),
+            model=model,
             currency=currency,
             values={u: int(t.number("value") * 10 ** EXPONENTS[currency]) for u, t in units.items()},
             counts={u: int(t.number("count", zero=True)) for u, t in units.items()},
@@ -79,6 +88,9 @@ def read(path: Path) -> Config:
             line_inside_safe=dispenser.flag("line_inside_safe"),
         ),
         printer_port=base / printer.text("port") if printer else None,
+        exchange=service.flag("exchange"),
+        websocket=int(websocket.number("port", 0, zero=True)) if websocket else None,
+        tapes=base / service.text("tapes") if "tapes" in service.values else None,
     )
     if service.flag("production") and not config.dispenser.line_inside_safe:
         raise OperatorError(
@@ -86,7 +98,7 @@ def read(path: Path) -> Config:
             where=str(path),
             remedy="Run the line inside the safe, and say so with `line_inside_safe = true` under [dispenser]",
         )
-    for table in (service, dispenser, *units.values(), *([printer] if printer else [])):
+    for table in (service, dispenser, *units.values(), *(t for t in (printer, websocket) if t)):
         table.nothing_left()
     return config
 

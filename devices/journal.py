@@ -2,7 +2,7 @@
 
 One SQLite file in WAL mode with synchronous=FULL; one row an entry, never changed. What is in the cassettes, which
 dispense ended how and which ids are refused for ever is the fold of all rows (`Books`): there is no second truth.
-Money and numbers only: no token, no key, nothing of the customer.
+Money and numbers only: no key, nothing of the customer, and of a token only its HMAC, which names it.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ class Dispense:
     words: str = ""
     error: str = ""
     case: str = ""
+    #: HMAC of the token that paid it: DISPENSEID of a present status token
+    token: str = ""
 
     @property
     def open(self) -> bool:
@@ -79,7 +81,9 @@ class Books:
         self.cassettes = dict(body["counts"])
 
     def _intent(self, body: Mapping[str, Any]) -> None:
-        self.dispenses[body["id"]] = Dispense(body["id"], body["minor"], body["currency"], dict(body["requested"]))
+        self.dispenses[body["id"]] = Dispense(
+            body["id"], body["minor"], body["currency"], dict(body["requested"]), token=body.get("token", "")
+        )
 
     def _taken(self, body: Mapping[str, Any]) -> None:
         self.dispenses[body["id"]].taken = True
@@ -138,9 +142,10 @@ class Journal:
         """Somebody counted: the cassettes hold these notes, and all that was stopped may go on."""
         self._append("load", {"counts": dict(counts)})
 
-    def intent(self, id: str, minor: int, currency: str, requested: Mapping[str, int]) -> None:
-        """Before the first byte."""
-        self._append("intent", {"id": id, "minor": minor, "currency": currency, "requested": dict(requested)})
+    def intent(self, id: str, minor: int, currency: str, requested: Mapping[str, int], token: str = "") -> None:
+        """Before the first byte. `token`: the HMAC of the token that allows it."""
+        body = {"id": id, "minor": minor, "currency": currency, "requested": dict(requested), "token": token}
+        self._append("intent", body)
 
     def taken(self, id: str) -> None:
         """The device acknowledged the command."""

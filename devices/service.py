@@ -1,7 +1,7 @@
-"""The device service: a unix socket, one JSON object a line, and the only process that opens the serial ports.
+"""The device service: the only process that opens the serial ports, on a unix socket and, if wished, a WebSocket.
 
-Whoever reaches the socket may ask; only a token moves cash (`cash.py`). A command that has begun goes on when its
-client hangs up: notes do not come back because somebody stopped listening.
+Whoever reaches it may ask; only a token moves cash (`cash.py`). A command that has begun goes on when its client hangs
+up: notes do not come back because somebody stopped listening. What a command does is told once, in `desks.py`.
 """
 
 from __future__ import annotations
@@ -13,38 +13,27 @@ import signal
 import socket
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import sdnotify
 
-from devices.cash import Cash, Event
+from devices.cash import Cash
 from devices.config import Config, read
+from devices.desk import Connection, Desk
+from devices.desks import WITHOUT_DEVICE, CashDesk, Front, PrinterDesk
 from devices.driver.escpos import ReceiptPrinter
 from devices.driver.lcdm import CashDispenser
 from devices.errors import OperatorError
 from devices.journal import Journal
-from devices.messages import LONGEST, VERSION, VERSIONS, Command, Completion, Refusal, line, read_command
+from devices.messages import LONGEST
 from devices.protocol.lcdm import Timing
 from devices.protocol.lcdm_booking import lost
 from devices.transport import Line
 
 log = logging.getLogger("devices.service")
 
-COMMANDS = (
-    "Common.Status",
-    "Common.Capabilities",
-    "Common.GetCommandNonce",
-    "Common.ClearCommandNonce",
-    "Storage.GetStorage",
-    "CashDispenser.Denominate",
-    "CashDispenser.Dispense",
-    "CashDispenser.GetPresentStatus",
-    "Printer.PrintRaw",
-)
-
 
 class Service:
-    """Commands in, completions out. `begin` once before the first command."""
+    """Ports, books and desks. `begin` once before the first command."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -53,9 +42,12 @@ class Service:
         timing = Timing(reply=config.dispenser.reply_timeout_s)
         self.cash = Cash(config, self.journal, CashDispenser(self._dispenser_line, timing))
         self._printer_line = Line(config.printer_port) if config.printer_port else None
-        self.printer = ReceiptPrinter(self._printer_line) if self._printer_line else None
-        self._printing = asyncio.Lock()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self.desks: dict[str, Desk] = {"CashDispenser": CashDesk(self.cash)}
+        if self._printer_line:
+            self.desks["Printer"] = PrinterDesk(ReceiptPrinter(self._printer_line))
+        self._front = Front(list(self.desks.values()))
+        self.desks |= {name: Desk(name) for name in WITHOUT_DEVICE}
+        self._connections: set[Connection] = set()
 
     async def begin(self) -> None:
         """Open the ports and settle what the last run left open.
@@ -70,147 +62,40 @@ class Service:
 
     async def end(self) -> None:
         """Finish what moves, then let go."""
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*(c.finish() for c in self._connections))
         for port in (self._dispenser_line, self._printer_line):
             if port is not None:
                 port.close()
         self.journal.close()
 
+    def route(self, name: str) -> Desk | None:
+        """On the unix socket one connection speaks to all desks, and only to the joined Common."""
+        if name in self._front.verbs:
+            return self._front
+        interface = name.split(".")[0]
+        if interface in ("Common", "CashManagement", "Storage"):
+            interface = "CashDispenser"
+        return self.desks.get(interface)
+
     async def client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection, until it hangs up."""
-        busy: set[int] = set()
-        mine: set[asyncio.Task[None]] = set()
+        """One connection of the unix socket, until it hangs up. It gets no unsolicited events."""
+
+        def send(message: bytes) -> None:
+            if not writer.is_closing():
+                writer.write(message)
+
+        connection = Connection(self.route, send)
+        self._connections.add(connection)
         try:
             while text := await reader.readline():
-                try:
-                    command = read_command(text)
-                except ValueError as e:
-                    _send(writer, line("", "acknowledge", None, status=str(e)))
-                    continue
-                if command.request_id in busy:
-                    _send(writer, line(command.name, "acknowledge", command.request_id, status="invalidRequestID"))
-                    continue
-                _send(writer, line(command.name, "acknowledge", command.request_id))
-                busy.add(command.request_id)
-                task = asyncio.create_task(self._answer(command, writer, busy))
-                for tasks in (mine, self._tasks):
-                    tasks.add(task)
-                    task.add_done_callback(tasks.discard)
+                connection.receive(text)
         except (ValueError, ConnectionError) as e:  # a line longer than LONGEST, or a client that fell over
             log.warning("client: %s", e)
         finally:
             # A client may say that it sends no more and still wait for its answers.
-            await asyncio.gather(*mine, return_exceptions=True)
+            await connection.finish()
+            self._connections.discard(connection)
             writer.close()
-
-    async def _answer(self, command: Command, writer: asyncio.StreamWriter, busy: set[int]) -> None:
-        error_code = ""
-
-        def event(name: str, payload: dict[str, Any]) -> None:
-            _send(writer, line(name, "event", command.request_id, payload))
-
-        try:
-            done = await self._obey(command.name, command.payload, event)
-        except Refusal as e:
-            log.info("%s refused: %s: %s", command.name, e.code, e)
-            error_code = e.error_code
-            done = Completion({}, e.code, str(e))
-        except Exception:
-            # The client must get its one completion; what the journal holds decides about the money, not this answer.
-            log.exception("%s", command.name)
-            done = Completion({}, "internalError", "see the service's log")
-        payload = done.payload | ({"errorCode": error_code} if error_code else {})
-        header = {"completionCode": done.code, "errorDescription": done.words}
-        busy.discard(command.request_id)
-        _send(writer, line(command.name, "completion", command.request_id, payload, **header))
-
-    async def _obey(self, name: str, payload: Mapping[str, Any], event: Event) -> Completion:
-        match name:
-            case "Common.Status":
-                return Completion(await self._status())
-            case "Common.Capabilities":
-                return Completion(self._capabilities())
-            case "Common.GetCommandNonce":
-                return Completion({"commandNonce": self.cash.nonce()})
-            case "Common.ClearCommandNonce":
-                self.cash.clear_nonce()
-                return Completion()
-            case "Storage.GetStorage":
-                return Completion(self.cash.storage())
-            case "CashDispenser.Denominate":
-                return Completion(self.cash.denominate(payload))
-            case "CashDispenser.Dispense":
-                return await self.cash.dispense(payload, event)
-            case "CashDispenser.GetPresentStatus":
-                return await self.cash.present_status(payload)
-            case "Printer.PrintRaw":
-                return await self._print(payload)
-        raise Refusal("unsupportedCommand", f"{name} is not known here")
-
-    async def _print(self, payload: Mapping[str, Any]) -> Completion:
-        """`lines` (ours): the texts of one receipt. Raw bytes are not taken: they could reconfigure the printer."""
-        lines = payload.get("lines")
-        if self.printer is None:
-            raise Refusal("unsupportedCommand", "no printer is configured")
-        if not isinstance(lines, list) or not lines or not all(isinstance(text, str) for text in lines):
-            raise Refusal("invalidData", "lines is a list of texts")
-        async with self._printing:
-            done = await self.printer.print_lines(lines)
-        if done.ok:
-            return Completion()
-        if done.error in ("deviceNotReady", "hardwareError"):
-            raise Refusal(done.error, done.words)
-        raise Refusal("commandErrorCode", done.words, done.error)
-
-    async def _status(self) -> dict[str, Any]:
-        health, device = await self.cash.status()
-        books = self.journal.books
-        status: dict[str, Any] = {
-            "common": {"device": device, "endToEndSecurity": "enforced"},
-            "cashDispenser": {"intermediateStacker": "empty"},
-            "cashManagement": {"dispenser": "stop" if books.stopped else "ok" if health.ok else "attention"},
-            "kiosk": {"words": health.words, "stopped": books.stopped, "cases": books.cases},
-        }
-        if self.printer is not None and not self._printing.locked():
-            async with self._printing:
-                paper = await self.printer.status()
-            status["printer"] = {"paper": {"upper": paper.level}, "media": "unknown"}
-        return status
-
-    def _capabilities(self) -> dict[str, Any]:
-        by_interface: dict[str, dict[str, Any]] = {}
-        for name in COMMANDS:
-            interface = name.split(".")[0]
-            if interface == "Printer" and self.printer is None:
-                continue
-            by_interface.setdefault(interface, {})[name] = {"versions": [VERSIONS.get(name, VERSION)]}
-        security = {
-            "required": "always",
-            "hardwareSecurityElement": False,
-            "commands": ["CashDispenser.Dispense"],
-            "commandNonceTimeout": int(self.config.nonce_timeout_s),
-        }
-        return {
-            "interfaces": [{"name": n, "commands": c, "maximumRequests": 0} for n, c in by_interface.items()],
-            "common": {
-                "serviceVersion": "1.0",
-                "deviceInformation": [{"modelName": "LCDM-2000"}],
-                "endToEndSecurity": security,
-            },
-            "cashDispenser": {
-                "type": "selfServiceBill",
-                "maxDispenseItems": 60,
-                "shutterControl": True,
-                "intermediateStacker": False,
-                "itemsTakenSensor": False,
-                "positions": {"front": True},
-            },
-        }
-
-
-def _send(writer: asyncio.StreamWriter, data: bytes) -> None:
-    if not writer.is_closing():
-        writer.write(data)
 
 
 async def serve(config: Config) -> None:
@@ -225,6 +110,12 @@ async def serve(config: Config) -> None:
         asyncio.get_running_loop().add_signal_handler(sign, stop.set)
     await service.begin()
     _free(config.socket)
+    endpoint = None
+    if config.websocket is not None:
+        from devices.websocket import Endpoint
+
+        endpoint = Endpoint(service.desks)
+        await endpoint.open(config.websocket)
     try:
         server = await asyncio.start_unix_server(service.client, config.socket, limit=LONGEST)
     except OSError as e:
@@ -243,6 +134,8 @@ async def serve(config: Config) -> None:
             notifier.notify("WATCHDOG=1")
     notifier.notify("STOPPING=1")
     server.close()
+    if endpoint is not None:
+        await endpoint.close()
     await service.end()
     config.socket.unlink(missing_ok=True)
 

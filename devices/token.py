@@ -55,13 +55,18 @@ def session_key(pairing_key: bytes, session: str) -> bytes:
     return hmac.new(pairing_key, b"kiosk devices: session key 1:" + session.encode(), hashlib.sha256).digest()
 
 
+def device_key(pairing_key: bytes) -> bytes:
+    """The key of what the device says of itself (XFSAuthenticateDevice): never one that authorises money."""
+    return hmac.new(pairing_key, b"kiosk devices: device key 1", hashlib.sha256).digest()
+
+
 def make(key: bytes, nonce: str, amounts: Sequence[tuple[int, str]], extra: Mapping[str, str] | None = None) -> str:
     """A dispense token for at most `amounts` ((minor units, currency), …), with `extra` keys after them.
 
     Raises:
         ValueError: no token of that shape can be made (no amount, a bad key or value, too long).
     """
-    pairs = {f"DISPENSE{i}": _decimal(minor, cur) for i, (minor, cur) in enumerate(amounts, 1)} | dict(extra or {})
+    pairs = {f"DISPENSE{i}": amount(minor, cur) for i, (minor, cur) in enumerate(amounts, 1)} | dict(extra or {})
     return sign(key, nonce, pairs)
 
 
@@ -138,7 +143,12 @@ def _amounts(pairs: Mapping[str, str]) -> dict[str, int]:
     return amounts
 
 
-def _decimal(minor: int, currency: str) -> str:
+def amount(minor: int, currency: str) -> str:
+    """`1000.00CNY`.
+
+    Raises:
+        ValueError: an unknown currency, or less than nothing.
+    """
     if currency not in EXPONENTS or minor < 0:
         raise ValueError(f"no amount: {minor} {currency}")
     return f"{Decimal(minor).scaleb(-EXPONENTS[currency]):f}{currency}"

@@ -35,6 +35,10 @@ for file in kiosk.toml devices.toml; do
         say "wrote /etc/kiosk/$file: fill in the words in capitals"
     fi
 done
+if [ ! -e /etc/udev/rules.d/60-kiosk.rules ]; then
+    install -D -m 644 systemd/udev/60-kiosk.rules /etc/udev/rules.d/60-kiosk.rules
+    say "wrote /etc/udev/rules.d/60-kiosk.rules: fill in vendor, product and serial of the serial adapters"
+fi
 if [ ! -e /etc/kiosk/pairing-core.key ] || [ ! -e /etc/kiosk/pairing-devices.key ]; then
     (
         umask 077

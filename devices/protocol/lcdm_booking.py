@@ -69,11 +69,15 @@ def book(requested: Mapping[str, int], reply: Mapping[str, object]) -> Booking:
         kind = ErrorClass.DOUBT
     if code in (0x49, 0x4A) and not any((*chk, *out, *rejected)):
         kind = ErrorClass.REFUSED
+    # A note sticks, yet none was counted: these are not the counts of the run that brought it there (seen: a reset in
+    # mid-dispense, and a command that the line had doubled answered after it).
+    uncounted = not any((*chk, *out, *rejected))
     counts, stop = {}, kind is ErrorClass.DOUBT
     for unit, c, x, r in zip(units, chk, out, rejected, strict=True):
         consistent = c in (x, x + r)
         if kind is ErrorClass.DOUBT:
-            most = max(requested[unit], c, x) if code in COUNT_FAILED or code not in ERRORS else max(c, x)
+            doubtful = uncounted or code in COUNT_FAILED or code not in ERRORS
+            most = max(requested[unit], c, x) if doubtful else max(c, x)
             counts[unit] = Counts(x, r, most - x)
         else:
             counts[unit] = Counts(x, r, 0 if consistent else max(0, c - x - r))

@@ -1,1 +1,1 @@
-"""Measurements, each beside a peer or a limit that is taken in the same run: `kiosk bench NAME`."""
+"""Benchmarks and campaigns, each beside its peer or limit. The campaigns are the tests' too, only longer here."""

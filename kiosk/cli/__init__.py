@@ -35,7 +35,6 @@ COMMANDS = {
 }
 #: what a later capability brings: named here so that it says so plainly
 LATER = {
-    "bench": "measuring against DESIGN section 8",
     "train": "training the readers",
     "serve": "serving Wyoming clients",
     "flow": "drawing, sampling and scaffolding flows",

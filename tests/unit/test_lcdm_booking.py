@@ -27,6 +27,7 @@ def answer(body: str) -> Booking:
         ("06062000", Counts(6, 0, 0), False),  # C, pick-up failure
         ("08064001", Counts(6, 1, 1), True),  # C, one note is nowhere
         ("06045000", Counts(4, 0, 2), True),  # D, jam at the exit
+        ("00005000", Counts(0, 0, 10), True),  # D, a note sticks and none was counted: of which run, then?
         ("0404Z000", Counts(4, 0, 6), True),  # unknown code: D, and not even the counters are believed
         ("04041000", Counts(4, 0, 0), False),
         ("0404=000", Counts(4, 0, 6), True),  # D, the counters themselves failed

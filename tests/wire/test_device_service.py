@@ -41,6 +41,7 @@ def test_paid_once_and_only_once(sim: Callable[..., Sim], service: Callable[[], 
             "Common",
             "Storage",
             "CashDispenser",
+            "CashManagement",
             "Printer",
         }
 
