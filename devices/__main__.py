@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import logging
 import sys
@@ -11,6 +12,7 @@ from typing import Any
 import click
 
 from devices.errors import OperatorError
+from devices.sim import SIMULATORS
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
@@ -175,6 +177,22 @@ def escpos(**options: Any) -> None:
     from devices.sim import escpos as printer
 
     printer.main(**options)
+
+
+def _simulator(name: str, module: str, what: str, put: str) -> None:
+    @sim.command(name, help=what)
+    @_link
+    @_state
+    @click.option("--put", default="", help=f"In a new state: {put}.")
+    @click.option("--fault", "faults", multiple=True, metavar="NAME[=K]", help="May be repeated; `--fault help` lists.")
+    @click.option("--seed", default=0, show_default=True, help="For which byte is corrupted, and how.")
+    @_fast
+    def command(**options: Any) -> None:
+        importlib.import_module(f"devices.sim.{module}").main(**options)
+
+
+for _name, _row in SIMULATORS.items():
+    _simulator(_name, *_row)
 
 
 _config = click.option("--config", type=click.Path(path_type=Path), required=True, help="TOML; see devices/README.md.")

@@ -25,11 +25,17 @@ class LineLost(Exception):
 
 
 class Line:
-    """One serial port. Not opened by construction; after `LineLost`, `open` may be tried again at any time."""
+    """One serial port. Not opened by construction; after `LineLost`, `open` may be tried again at any time.
 
-    def __init__(self, path: str | Path, baud: int = 9600) -> None:
+    `form`: bits, parity and stop bits as they are written, `8N1`. `secret`: what passes is never logged, not even for
+    support.
+    """
+
+    def __init__(self, path: str | Path, baud: int = 9600, form: str = "8N1", secret: bool = False) -> None:
         self.path = str(path)
         self.baud = baud
+        self.form = form
+        self.secret = secret
         self._port: serial.Serial | None = None
         self._readable = asyncio.Event()
 
@@ -38,14 +44,27 @@ class Line:
         return self._port is not None
 
     def open(self) -> None:
-        """8N1, no flow control; what arrived before is thrown away.
+        """No flow control; what arrived before is thrown away.
+
+        A pty has neither parity nor 7 bits: Linux drops them silently at the first open and the C library answers
+        EINVAL at the second, so a simulator's line is opened as 8N1 whatever `form` says.
 
         Raises:
             OperatorError: there is no such port, it may not be used, or somebody has it.
         """
         self.close()
         try:
-            port = serial.Serial(self.path, self.baud, timeout=0, write_timeout=2, exclusive=True)
+            form = "8N1" if Path(self.path).resolve().is_relative_to("/dev/pts") else self.form
+            port = serial.Serial(
+                self.path,
+                self.baud,
+                bytesize=int(form[0]),
+                parity=form[1],
+                stopbits=int(form[2]),
+                timeout=0,
+                write_timeout=2,
+                exclusive=True,
+            )
         except (serial.SerialException, OSError, termios.error) as e:
             raise _explained(self.path, e) from e
         self._port = port
@@ -88,7 +107,7 @@ class Line:
             raise self._lost(e) from e
         if not data:
             raise self._lost("end of file")
-        log.debug("%s < %s", self.path, data.hex(" "))
+        log.debug("%s < %s", self.path, self._shown(data))
         return data
 
     async def write(self, data: bytes, timeout: float = 5.0) -> None:
@@ -97,7 +116,7 @@ class Line:
         Raises:
             LineLost: the line hung up or took nothing for `timeout` seconds.
         """
-        log.debug("%s > %s", self.path, data.hex(" "))
+        log.debug("%s > %s", self.path, self._shown(data))
         stuck_at = asyncio.get_running_loop().time() + timeout
         while data:
             try:
@@ -113,6 +132,9 @@ class Line:
                 raise self._lost("it takes no bytes")
             else:
                 await asyncio.sleep(0.01)
+
+    def _shown(self, data: bytes) -> str:
+        return f"{len(data)} bytes" if self.secret else data.hex(" ")
 
     def _fd(self) -> int:
         if self._port is None:
