@@ -30,7 +30,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 
-from kiosk.core.engine import HOME, State, advance
+from kiosk.core.engine import HOME, State, advance, choices
 from kiosk.core.flow import House
 from kiosk.core.grounding import cut_down
 from kiosk.events import (
