@@ -39,7 +39,6 @@ LATER = {
     "train": "training the readers from the flows' examples",
     "prove": "the campaigns `sim`, `cut` and `kill`",
     "serve": "the Wyoming server",
-    "flow": "drawing, sampling and scaffolding flows",
 }
 
 

@@ -261,7 +261,7 @@ class _Walk:
 
     def begin_call(self, step: Step) -> None:
         if step.what in (HOLDS, *MOVES):
-            # Words carry no authority: whatever the flow says, no money moves without face, voice and this very amount's yes.
+            # Words carry no authority: whatever the flow says, no money without face, voice and this very amount's yes.
             if self.state.gone:
                 return self.go("declined")
             if (
@@ -301,9 +301,11 @@ class _Walk:
         value, (how, operand) = self.value(step.what), step.test
         if how == "in":
             return str(value) if str(value) in step.on else "else"
-        other: Value = Money(int(operand), value.currency if isinstance(value, Money) else "CNY") if (
-            operand.isdigit()
-        ) else self.value(operand)
+        other: Value = (
+            Money(int(operand), value.currency if isinstance(value, Money) else "CNY")
+            if (operand.isdigit())
+            else self.value(operand)
+        )
         if not isinstance(value, Money) or not isinstance(other, Money) or value.currency != other.currency:
             return "else"
         a, b = value.minor, other.minor

@@ -135,7 +135,9 @@ class Verb:
     name: str
     fields: tuple[str, ...]
     outcomes: tuple[str, ...]
+    #: everything that it may give, and what it surely gives with each outcome
     facts: tuple[str, ...] = ()
+    given: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 #: the verbs that mean money to the proof: the one that opens a hold, and the advices that close one
