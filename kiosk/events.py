@@ -189,6 +189,42 @@ class AskDispenser:
 
 
 @dataclass(frozen=True)
+class CashIn:
+    """Open the note acceptor and count into escrow what the customer puts in. Outcomes: `counted` (with the fact
+    `accepted`), `nothing error unknown`, or `lost`: ask the device."""
+
+    id: str
+    timeout_s: float
+    when_unknown: ClassVar[WhenUnknown] = WhenUnknown.ASK_DEVICE
+
+
+@dataclass(frozen=True)
+class CashInEnd:
+    """Store the notes in escrow for good. Outcomes: `stored` (with the fact `stored`), `unknown`, or `lost`."""
+
+    id: str
+    amount: Money
+    when_unknown: ClassVar[WhenUnknown] = WhenUnknown.ASK_DEVICE
+
+
+@dataclass(frozen=True)
+class CashInRollback:
+    """Hand the notes in escrow back. Outcomes: `returned`, `unknown`, or `lost`."""
+
+    id: str
+    when_unknown: ClassVar[WhenUnknown] = WhenUnknown.ASK_DEVICE
+
+
+@dataclass(frozen=True)
+class AskAcceptor:
+    """What became of the cash-in deed with this very `id`? Moves nothing. Outcomes as that deed's, without `lost`."""
+
+    id: str
+    deed: Literal["count", "store", "return"]
+    when_unknown: ClassVar[WhenUnknown] = WhenUnknown.AGAIN
+
+
+@dataclass(frozen=True)
 class PrintReceipt:
     """Print these lines. Outcomes: `ok error`."""
 
@@ -218,7 +254,7 @@ class Close:
 
 Effect = (
     Say | Hear | VerifyFace | KeepVoice | CallBank | Denominate | Dispense | AskDispenser
-    | PrintReceipt | OpenCase | Close
+    | CashIn | CashInEnd | CashInRollback | AskAcceptor | PrintReceipt | OpenCase | Close
 )  # fmt: skip
 
 

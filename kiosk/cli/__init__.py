@@ -37,7 +37,6 @@ COMMANDS = {
 LATER = {
     "train": "training the readers",
     "serve": "serving Wyoming clients",
-    "flow": "drawing, sampling and scaffolding flows",
 }
 
 

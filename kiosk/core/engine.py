@@ -9,14 +9,33 @@ Effects are done in the order given. `Say` is never waited for; the last effect 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from kiosk.core.flow import ADVICES, HOLDS, OUTCOMES, VERIFIES, Flow, House, Kind, Step
-from kiosk.core.grounding import grounded_amount
+from kiosk.core.flow import (
+    ACCEPTS,
+    ADVICES,
+    CREDITS,
+    HOLDS,
+    LITERAL,
+    MOVES,
+    OUTCOMES,
+    VERIFIES,
+    Flow,
+    House,
+    Kind,
+    Slot,
+    Step,
+)
+from kiosk.core.grounding import grounded_amount, grounded_choice
 from kiosk.events import (
+    AskAcceptor,
     AskDispenser,
     CallBank,
+    CashIn,
+    CashInEnd,
+    CashInRollback,
     Close,
     Denominate,
     Dispense,
@@ -50,6 +69,7 @@ HOME_TIMEOUT_S = 10.0
 SLOWER, LOUDER = 0.8, 1.4
 
 Value = SlotValue | int
+_NAMED = re.compile(r"\{(\w+)\}")
 
 
 @dataclass(frozen=True)
@@ -107,6 +127,12 @@ def advance(house: House, state: State | None, event: Event) -> tuple[State, tup
     return walk.state, tuple(walk.effects)
 
 
+def choices(house: House, state: State | None, u: Understood) -> tuple[Slot, ...]:
+    """The slots whose words an utterance may name now: what `grounding.cut_down` keeps of it."""
+    flow = house.named(state.flow) if state and state.flow else house.flows.get(u.intent)
+    return tuple(slot for slot in flow.slots.values() if slot.choices) if flow else ()
+
+
 class _Walk:
     """One call of `advance`: a state that is replaced and the effects that pile up. Never outlives the call."""
 
@@ -133,7 +159,9 @@ class _Walk:
         return f"{self.state.session}.{self.state.seq}"
 
     def value(self, name: str) -> Value:
-        """A slot, a fact, or `customer`. The checker has proven that it is there."""
+        """A slot, a fact, `customer`, or a literal. The checker has proven that it is there."""
+        if name.startswith(LITERAL):
+            return name.removeprefix(LITERAL)
         if name == "customer":
             return self.state.claimed
         return self.state.slots[name] if name in self.state.slots else self.state.facts[name]
@@ -143,13 +171,22 @@ class _Walk:
             return
         s = self.state
         text = (self.flow.prompts[s.lang] if s.flow else {}).get(prompt) or self.house.prompts[s.lang][prompt]
-        self.effects.append(Say(self.new_id(), prompt, self.fill(text), s.lang, s.rate, s.volume))
+        self.effects.append(Say(self.new_id(), prompt, text.format_map(self.words()), s.lang, s.rate, s.volume))
 
-    def fill(self, text: str) -> str:
-        words = {"flow": self.flow.title[self.state.lang]} if self.state.flow else {}
+    def words(self) -> dict[str, str]:
+        """Slots and facts as a person reads them."""
+        lang = self.state.lang
+        words = {"flow": self.flow.title[lang]} if self.state.flow else {}
         for name, v in {**self.state.facts, **self.state.slots}.items():
-            words[name] = v.shown() if isinstance(v, Money) else str(v)
-        return text.format_map(words)
+            slot = self.flow.slots.get(name) if self.state.flow else None
+            words[name] = v.shown() if isinstance(v, Money) else slot.shown(str(v), lang) if slot else str(v)
+        return words
+
+    def paper(self, receipt: str) -> tuple[str, ...]:
+        """A receipt's lines; one that names what nobody gave (a statement's fifth entry) is left out."""
+        words = self.words()
+        lines = self.flow.receipts[receipt][self.state.lang]
+        return tuple(line.format_map(words) for line in lines if all(n in words for n in _NAMED.findall(line)))
 
     def wait(self, effect: Effect) -> None:
         self.effects.append(effect)
@@ -183,11 +220,16 @@ class _Walk:
                 self.begin_call(step)
             case Kind.DISPENSE:
                 self.begin_dispense(step)
+            case Kind.ACCEPT:
+                self.begin_accept(step)
+            case Kind.BRANCH:
+                self.go(self.branch(step))
+            case Kind.GOTO:
+                self.go("then")
             case Kind.PRINT if self.state.gone:
                 self.go("error")
             case Kind.PRINT:
-                lines = self.flow.receipts[step.what][self.state.lang]
-                self.wait(PrintReceipt(self.new_id(), tuple(self.fill(line) for line in lines)))
+                self.wait(PrintReceipt(self.new_id(), self.paper(step.what)))
             case Kind.CASE:
                 bound = self.state.facts.get("unknown_amount")
                 self.wait(OpenCase(self.new_id(), step.what, bound if isinstance(bound, Money) else Money(0)))
@@ -204,7 +246,7 @@ class _Walk:
         if self.state.gone:
             self.go("cancel")
         elif step.kind is Kind.ASK and step.what in self.state.slots:
-            self.take(step, self.money(step.what))
+            self.take(step, self.state.slots[step.what])
         else:
             self.ask(step)
 
@@ -218,16 +260,18 @@ class _Walk:
         return self.wait(Hear(self.new_id(), expect, self.state.lang, step.timeout_s))
 
     def begin_call(self, step: Step) -> None:
-        if step.what == HOLDS:
-            # Words carry no authority: whatever the flow says, no hold without face, voice and this very amount's yes.
+        if step.what in (HOLDS, *MOVES):
+            # Words carry no authority: whatever the flow says, no money without face, voice and this very amount's yes.
             if self.state.gone:
                 return self.go("declined")
             if (
                 not {"face", "voice"} <= set(self.state.verified)
                 or self.money(step.fields["amount"]) != self.state.confirmed
             ):
-                raise PermissionError(f"step {step.name}: a hold needs face, voice and the confirmed amount")
+                raise PermissionError(f"step {step.name}: {step.what} needs face, voice and the confirmed amount")
             self.set(facts={**self.state.facts, "hold_key": f"{self.state.session}.{self.state.seq + 1}"})
+        if step.what == CREDITS and step.fields["amount"] != "stored":
+            raise PermissionError(f"step {step.name}: only notes that were stored are credited")
         values: dict[str, SlotValue] = {}
         for name, source in step.fields.items():
             value = self.value(source)
@@ -242,6 +286,32 @@ class _Walk:
             raise PermissionError(f"step {step.name}: cash needs a hold over the confirmed amount")
         return self.wait(Dispense(self.new_id(), amount))
 
+    def begin_accept(self, step: Step) -> None:
+        if step.what == "count":
+            return self.go("nothing") if self.state.gone else self.wait(CashIn(self.new_id(), step.timeout_s))
+        if step.what == "return":
+            return self.wait(CashInRollback(self.new_id()))
+        amount = self.money("accepted")
+        if amount != self.state.confirmed:
+            raise PermissionError(f"step {step.name}: notes are stored after the customer agreed to their count")
+        return self.wait(CashInEnd(self.new_id(), amount))
+
+    def branch(self, step: Step) -> str:
+        """Which way: the value itself (`in`), or how it compares."""
+        value, (how, operand) = self.value(step.what), step.test
+        if how == "in":
+            return str(value) if str(value) in step.on else "else"
+        other: Value = (
+            Money(int(operand), value.currency if isinstance(value, Money) else "CNY")
+            if (operand.isdigit())
+            else self.value(operand)
+        )
+        if not isinstance(value, Money) or not isinstance(other, Money) or value.currency != other.currency:
+            return "else"
+        a, b = value.minor, other.minor
+        holds = {"over": a > b, "under": a < b, "at_least": a >= b, "at_most": a <= b, "equals": a == b}
+        return "then" if holds[how] else "else"
+
     # --- events ---
 
     def restarted(self) -> None:
@@ -251,7 +321,13 @@ class _Walk:
         match waiting:
             case Dispense(id=id_, amount=amount):
                 self.wait(AskDispenser(id_, amount))
-            case CallBank() | AskDispenser() | OpenCase() | Close():
+            case CashIn(id=id_):
+                self.wait(AskAcceptor(id_, "count"))
+            case CashInEnd(id=id_):
+                self.wait(AskAcceptor(id_, "store"))
+            case CashInRollback(id=id_):
+                self.wait(AskAcceptor(id_, "return"))
+            case CallBank() | AskDispenser() | AskAcceptor() | OpenCase() | Close():
                 self.wait(waiting)
             case Hear() if self.state.step != HOME:
                 self.go("cancel")
@@ -269,6 +345,10 @@ class _Walk:
             return
         if isinstance(waiting, Dispense) and event.outcome == "lost":
             self.wait(AskDispenser(waiting.id, waiting.amount))
+            return
+        if isinstance(waiting, CashIn | CashInEnd | CashInRollback) and event.outcome == "lost":
+            deed = {CashIn: "count", CashInEnd: "store", CashInRollback: "return"}[type(waiting)]
+            self.wait(AskAcceptor(waiting.id, deed))  # type: ignore[arg-type]
             return
         self.set(facts={**self.state.facts, **event.facts})
         step = self.here
@@ -297,20 +377,43 @@ class _Walk:
         step = self.here
         if self.refused_voice(event, step):
             return None
-        amount = grounded_amount(u)
         if step.kind is Kind.CONFIRM:
-            if u.intent == "yes" and (amount is None or amount == self.state.slots[step.what]):
-                self.set(confirmed=self.money(step.what))
-                return self.go("then")
-            if u.intent == "no" and amount is None:
-                self.forget(step.what)
-                return self.go("no")
-            if amount is not None and u.intent in ("amount", "no", self.flow.intent):
-                # "No, six hundred": a new amount is read back again; it is never a yes.
-                return self.take(step, amount)
-        elif amount is not None and u.intent in ("amount", self.flow.intent):
+            return self.confirm(step, u)
+        slot = self.flow.slots[step.what]
+        if slot.choices:
+            self.pick_up(u, besides=step.what)
+            named = grounded_choice(u, slot)
+            return self.take(step, named[0]) if named else self.miss()
+        amount = grounded_amount(u)
+        if amount is not None and u.intent in ("amount", self.flow.intent):
             return self.take(step, amount)
         return self.miss()
+
+    def confirm(self, step: Step, u: Understood) -> None:
+        amount, value = grounded_amount(u), self.money(step.what)
+        if u.intent == "yes" and (amount is None or amount == value):
+            self.set(confirmed=value)
+            return self.go("then")
+        if u.intent == "no" and amount is None:
+            for slot in self.flow.slots:  # whatever was wrong in what was read back is asked again
+                self.forget(slot)
+            return self.go("no")
+        if amount is not None and step.what in self.flow.slots and u.intent in ("amount", "no", self.flow.intent):
+            # "No, six hundred": a new amount is read back again; it is never a yes.
+            return self.take(step, amount)
+        return self.miss()
+
+    def pick_up(self, u: Understood, besides: str = "") -> None:
+        """What was said besides what was asked for: 转五百给儿子 fills both. Limits are checked where it is asked."""
+        slots: dict[str, SlotValue] = {}
+        amount = grounded_amount(u)
+        for name, slot in self.flow.slots.items():
+            named = grounded_choice(u, slot)
+            value: SlotValue | None = named[0] if named else amount if slot.type == "money" else None
+            if value is not None and name not in (*self.state.slots, besides):
+                slots[name] = value
+        if slots:
+            self.set(slots={**self.state.slots, **slots}, confirmed=None)
 
     # --- parts of a turn ---
 
@@ -333,6 +436,9 @@ class _Walk:
             case "help":
                 self.say("help")
                 self.ask(step)
+            case "language":
+                self.set(lang="en" if self.state.lang == "zh" else "zh")
+                self.ask(step)
             case _:
                 return False
         return True
@@ -351,10 +457,10 @@ class _Walk:
             self.ask(step, instead="other_voice")
         return True
 
-    def take(self, step: Step, amount: Money) -> None:
-        """A grounded amount arrived for `step`'s slot: check its limits, then go on (or read it back anew)."""
+    def take(self, step: Step, value: SlotValue) -> None:
+        """A grounded value arrived for `step`'s slot: check its limits, then go on (or read it back anew)."""
         slot = self.flow.slots[step.what]
-        why = slot.refusal(amount)
+        why = slot.refusal(value) if isinstance(value, Money) else None
         if why is not None:
             self.forget(step.what)
             if step.kind is Kind.CONFIRM:
@@ -364,7 +470,7 @@ class _Walk:
                 return self.go("no_match")
             self.set(misses=self.state.misses + 1)
             return self.ask(step, instead=why)
-        self.set(slots={**self.state.slots, step.what: amount}, confirmed=None)
+        self.set(slots={**self.state.slots, step.what: value}, confirmed=None)
         if step.kind is Kind.CONFIRM:
             return self.ask(step)
         return self.go("then")
@@ -392,13 +498,14 @@ class _Walk:
         """Before any flow: an intent opens one, everything else is answered and asked again, at most `TRIES` times."""
         flow = self.house.flows.get(u.intent)
         if flow is not None:
-            amount = grounded_amount(u)
-            slots: dict[str, SlotValue] = {}
-            for name, slot in flow.slots.items():
-                if slot.type == "money" and amount is not None:
-                    slots[name] = amount
-            self.set(flow=flow.name, slots=slots)
+            self.set(flow=flow.name)
+            self.pick_up(u)
             return self.enter(flow.start)
+        if u.intent == "language":
+            self.set(lang="en" if self.state.lang == "zh" else "zh", turns=self.state.turns + 1)
+            if self.state.turns < TRIES:
+                self.say("what_we_do")
+                return self.wait(Hear(self.new_id(), "intent", self.state.lang, HOME_TIMEOUT_S))
         misses = self.state.misses + 1
         self.set(misses=misses)
         if u.intent in ("cancel", "attendant") or misses >= TRIES:
@@ -412,6 +519,10 @@ def outcomes_of(house: House, step: Step) -> tuple[str, ...]:
     """Every outcome that the world may give for this step, for the loader and the proof."""
     if step.kind is Kind.VERIFY:
         return VERIFIES.get(step.what, ())
+    if step.kind is Kind.ACCEPT:
+        return ACCEPTS.get(step.what, ())
+    if step.kind is Kind.BRANCH:
+        return ("then", "else") if step.test[0] != "in" else (*(o for o in step.on if o != "else"), "else")
     if step.kind is Kind.CALL:
         return house.verbs[step.what].outcomes if step.what in house.verbs else ()
     return OUTCOMES[step.kind]

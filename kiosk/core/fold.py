@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kiosk.core.engine import State, advance
-from kiosk.core.flow import CAPTURES, HOLDS, RELEASES, House
+from kiosk.core.flow import CAPTURES, CREDITS, HOLDS, RELEASES, House
 from kiosk.events import CallBank, Denominate, Dispense, Done, Effect, Event, OpenCase, from_dict, to_dict
 from kiosk.values import Money
 
@@ -94,12 +94,16 @@ class Leg:
     dispenses: int = 0
     #: notes: presented, rejected, unknown
     notes: tuple[int, int, int] = (0, 0, 0)
+    #: notes that a customer put in and the machine kept, and what of that the bank acknowledged
+    stored: int = 0
+    credited: int = 0
 
 
 def leg(session: str, entries: Iterable[Entry]) -> Leg:
     """Fold one session's entries into what it did with money."""
     open_: dict[str, Effect] = {}
     sums = {"authorised": 0, "presented": 0, "unknown": 0, "captured": 0, "released": 0, "dispenses": 0}
+    sums |= {"stored": 0, "credited": 0}
     notes = {"presented_notes": 0, "rejected_notes": 0, "unknown_notes": 0}
     key, currency, cases, pending = "", "CNY", list[int](), dict[str, CallBank]()
 
@@ -108,6 +112,8 @@ def leg(session: str, entries: Iterable[Entry]) -> Leg:
         if call.verb == CAPTURES and isinstance(amount, Money):
             sums["captured"] += amount.minor
             sums["released"] += sums["authorised"] - amount.minor
+        elif call.verb == CREDITS and isinstance(amount, Money):
+            sums["credited"] += amount.minor
         elif call.verb in RELEASES:
             sums["released"] += sums["authorised"]
 
@@ -137,7 +143,7 @@ def leg(session: str, entries: Iterable[Entry]) -> Leg:
         elif isinstance(effect, OpenCase):
             number = event.facts.get("case")
             cases.append(number if type(number) is int else 0)
-        for name, fact in (("presented", "presented"), ("unknown", "unknown_amount")):
+        for name, fact in (("presented", "presented"), ("unknown", "unknown_amount"), ("stored", "stored")):
             value = event.facts.get(fact)
             if isinstance(value, Money):
                 sums[name] += value.minor

@@ -22,10 +22,12 @@ EXPECTS: dict[str, tuple[str, ...]] = {
     "money": ("amount", "yes", "no"),
     "yes_no": ("yes", "no", "amount"),
     "digits": ("digits",),
-    "payee": ("payee",),
+    "payee": ("payee", "transfer"),
+    "bill": ("pay_bill",),
+    "date": ("statement",),
 }
 #: understood in every state
-COMMANDS = ("cancel", "help", "attendant", "repeat", "slower", "louder")
+COMMANDS = ("cancel", "help", "attendant", "repeat", "slower", "louder", "language")
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,17 @@ from typing import Any
 
 from kiosk.adapters.bank import BankClient
 from kiosk.adapters.journal import Journal
-from kiosk.core.engine import State, advance
+from kiosk.core.engine import State, advance, choices
 from kiosk.core.flow import House
 from kiosk.core.fold import acked_body, digests, fold, leg, turn_body
 from kiosk.core.grounding import cut_down
 from kiosk.events import (
+    AskAcceptor,
     AskDispenser,
     CallBank,
+    CashIn,
+    CashInEnd,
+    CashInRollback,
     Close,
     Denominate,
     Dispense,
@@ -138,7 +142,7 @@ class Conversation:
         """Decide, write down, and only then hand out what is to be done."""
         began = time.perf_counter()
         if isinstance(event, Said):
-            event = cut_down(event)
+            event = cut_down(event, choices(self._office.house, self._state, event.understood))
         before = self._state
         state, effects = advance(self._office.house, before, event)
         self._office.record(self._session, "turn", turn_body(event, effects, digests(self._office.house)))
@@ -191,6 +195,9 @@ class Conversation:
                 done = await office.till.print(effect)
                 office.tell("receipt", id=effect.id, outcome=done.outcome, lines=list(effect.lines))
                 return done
+            case CashIn() | CashInEnd() | CashInRollback() | AskAcceptor():
+                # No acceptor is wired yet: nothing is taken in, and what cannot be asked is in doubt.
+                return Done(effect.id, "error" if isinstance(effect, CashIn) else "unknown")
             case OpenCase():
                 number = office.next_case()
                 office.tell("case", id=effect.id, case=number, reason=effect.reason, unknown=effect.unknown.to_dict())
