@@ -32,6 +32,11 @@ class Node:
         place = self.data.lc.data.get(key) if self.data.lc.data else None
         return place[0] + 1 if place else self.line
 
+    def column(self, key: object) -> int:
+        """The column (from 1) at which `key` stands."""
+        place = self.data.lc.data.get(key) if self.data.lc.data else None
+        return place[1] + 1 if place else 1
+
     def wrong(self, what: str, remedy: str = "", key: object = None) -> OperatorError:
         line = self.at(key) if key is not None else self.line
         return OperatorError(what, where=f"{self.file}:{line}", remedy=remedy)

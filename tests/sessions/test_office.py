@@ -7,7 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from world import said
+from kiosk.prove.world import said
 
 from kiosk.adapters.bank import BankResult
 from kiosk.adapters.journal import Journal
