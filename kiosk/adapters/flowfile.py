@@ -40,7 +40,7 @@ class Finding:
     path: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.rule}. {self.remedy}"
+        return f"{self.file}{f':{self.line}' if self.line else ''}: {self.rule}. {self.remedy}"
 
 
 def load_house(folder: Path, verbs: dict[str, Verb]) -> House:

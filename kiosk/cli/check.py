@@ -19,7 +19,7 @@ def command(folder: Path | None, bank: str, as_json: bool) -> None:
     """Check every flow in DIR (default: the flows that came with the kiosk).
 
     Beyond its shape, every path of a flow is walked, faults and restarts included. Each finding names file, line, rule,
-    remedy and the path that breaks the rule. Exit 0: all proven; 1: findings; 2: nothing could be checked.
+    remedy and the path that breaks the rule. Exit 0: all proven; 1: findings; 2: a flow could not be read.
     """
     from kiosk.adapters.bank_map import load_map
     from kiosk.adapters.flowfile import inspect, verbs_of
@@ -42,4 +42,5 @@ def command(folder: Path | None, bank: str, as_json: bool) -> None:
         emit({"flows": sorted(f.name for f in house.flows.values()), "steps": steps, "findings": len(findings)})
     elif not findings:
         click.echo(f"{len(house.flows)} flows, {steps} steps: every path is proven")
-    sys.exit(1 if findings else 0)
+    unread = {str(f) for f in folder.glob("*/flow.yaml")} - {flow.file for flow in house.flows.values()}
+    sys.exit(2 if unread else 1 if findings else 0)
