@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -63,6 +64,8 @@ class Mouth:
         self._shelf = Shelf(cache) if cache else None
         self._prepared: dict[str, Sound] = {}
         self._said: OrderedDict[str, Sound] = OrderedDict()
+        self._keeping = threading.Lock()
+        self._customer = 0  # counts them, so that what is still being made for one is not kept for the next
         self._worker = ThreadPoolExecutor(1, "mouth")
 
     def say(self, text: str, lang: Lang, rate: float = 1.0) -> Iterator[tuple[Sound, int]]:
@@ -118,7 +121,9 @@ class Mouth:
 
     def forget(self) -> None:
         """Drop everything that was made for a customer; the prepared prompts stay."""
-        self._said.clear()
+        with self._keeping:
+            self._customer += 1
+            self._said.clear()
 
     def close(self) -> None:
         self._worker.shutdown(cancel_futures=True)
@@ -126,7 +131,7 @@ class Mouth:
     def _job(self, part: str, lang: Lang, rate: float) -> Future[Sound]:
         known = self._known(part, lang, rate)
         if known is None:
-            return self._worker.submit(self._make_and_keep, part, lang, rate)
+            return self._worker.submit(self._make_and_keep, part, lang, rate, self._customer)
         ready: Future[Sound] = Future()
         ready.set_result(known)
         return ready
@@ -138,11 +143,13 @@ class Mouth:
                 return kept[name]
         return self._shelf.get(name) if self._shelf else None
 
-    def _make_and_keep(self, part: str, lang: Lang, rate: float) -> Sound:
+    def _make_and_keep(self, part: str, lang: Lang, rate: float, customer: int) -> Sound:
         sound = self._make(part, lang, rate)
-        self._said[self._key(part, lang, rate)] = sound
-        while len(self._said) > _KEPT:
-            self._said.popitem(last=False)
+        with self._keeping:
+            if customer == self._customer:
+                self._said[self._key(part, lang, rate)] = sound
+            while len(self._said) > _KEPT:
+                self._said.popitem(last=False)
         return sound
 
     def _make(self, part: str, lang: Lang, rate: float) -> Sound:

@@ -79,6 +79,8 @@ class Qwen:
             self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
             self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
             self._tokenizer.encode_special_tokens = True
+            # It would remember the words that it has cut up: they are customers' words, and are not to be kept.
+            self._tokenizer.model._resize_cache(0)
             #: names the very graph, so that what was computed with another one is not taken for this one's
             self.fingerprint = hashlib.sha256(graph.read_bytes()).hexdigest()
         except Exception as e:

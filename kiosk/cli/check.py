@@ -21,7 +21,7 @@ def command(folder: Path | None, bank: str, lang: str, as_json: bool) -> None:
 
     Beyond its shape, every path of a flow is walked, faults and restarts included. Each finding names file, line,
     column, rule, remedy and the path that breaks the rule, with a talk script that plays it (`kiosk talk --unproven`).
-    Exit 0: all proven; 1: findings; 2: nothing could be checked.
+    Exit 0: all proven; 1: findings; 2: a flow could not be read.
     """
     from kiosk.adapters.bank_map import load_map
     from kiosk.adapters.flowfile import Finding, inspect, verbs_of
@@ -64,4 +64,5 @@ def command(folder: Path | None, bank: str, lang: str, as_json: bool) -> None:
         emit({"flows": sorted(f.name for f in house.flows.values()), "steps": steps, "findings": count})
     elif not count:
         click.echo(f"{len(house.flows)} flows, {steps} steps: every path is proven")
-    sys.exit(1 if count else 0)
+    unread = {str(f) for f in folder.glob("*/flow.yaml")} - {flow.file for flow in house.flows.values()}
+    sys.exit(2 if unread else 1 if count else 0)

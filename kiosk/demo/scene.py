@@ -93,7 +93,7 @@ async def play(
     for name in WEIGHTS[lang]:
         need(name)
     plan = FAULTS.get(fault, _GOOD)
-    people = _People(lang, wavs, plan.other_voice)
+    people = People(lang, wavs, plan.other_voice)
     transcript = Transcript(lang)
     reasons: list[str] = []
 
@@ -109,7 +109,7 @@ async def play(
     async with stage, asyncio.timeout(LIMIT_S):
         await asyncio.to_thread(people.prepare)
         await asyncio.to_thread(prepare, paths.FLOWS, (lang,), progress)
-        await _session(stage, people, pass_on, fast=fast, noise_db=noise_db, power_cut=plan.power_cut)
+        await attend(stage, people, pass_on, fast=fast, noise_db=noise_db, power_cut=plan.power_cut)
         if plan.power_cut:
             await stage.start_dispenser()
         if stage.core_code == OPERATORS_MISTAKE:
@@ -149,31 +149,34 @@ async def play(
     }
 
 
-async def _session(
+async def attend(
     stage: Stage,
-    people: _People,
+    people: People,
     tell: Callable[[dict[str, Any]], None],
     *,
     fast: bool,
-    noise_db: float,
-    power_cut: bool,
+    noise_db: float = 38.0,
+    power_cut: bool = False,
 ) -> None:
-    """One customer, from the first word to the last note (or to the cut)."""
+    """One customer, from the first word to the last note (or to the cut). Words that no ear takes are lost."""
     microphone: Microphone | None = None
     try:
         async for event in stage.events("--sessions", "1"):
             tell(event)
             if event["event"] == "listening":
-                if microphone is None:
-                    microphone = await asyncio.to_thread(Microphone, stage.microphone, Room(noise_db), fast=fast)
                 line = people.answer(event["expect"])
-                if line is None:
-                    await asyncio.to_thread(microphone.hush, SILENCE_S)
-                    continue
-                text, sound, aside = line
-                tell({"event": "customer", "text": text, "aside": aside, "now_ms": event["now_ms"]})
-                await asyncio.to_thread(microphone.hush, REACTION_S)
-                await asyncio.to_thread(microphone.say, sound)
+                if line is not None:
+                    tell({"event": "customer", "text": line[0], "aside": line[2], "now_ms": event["now_ms"]})
+                try:
+                    if microphone is None:
+                        microphone = await asyncio.to_thread(Microphone, stage.microphone, Room(noise_db), fast=fast)
+                    await asyncio.to_thread(microphone.hush, REACTION_S if line else SILENCE_S)
+                    if line is not None:
+                        await asyncio.to_thread(microphone.say, line[1])
+                except (ConnectionError, OperatorError):  # the speech process died; when it is back, we plug in again
+                    if microphone is not None:
+                        await asyncio.to_thread(microphone.close)
+                    microphone = None
             elif event["event"] == "dispense" and power_cut and not event["ask"]:
                 await stage.dispenser_died()
                 await stage.cut_power()
@@ -183,7 +186,7 @@ async def _session(
             await asyncio.to_thread(microphone.close)
 
 
-class _People:
+class People:
     """Who stands before the kiosk, with their words ready before the scene begins."""
 
     def __init__(self, lang: Lang, wavs: tuple[Path, ...], other_voice: bool) -> None:

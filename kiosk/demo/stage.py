@@ -94,16 +94,23 @@ class Stage:
         (f / "pairing.key").write_text(secrets.token_hex(32) + "\n", encoding="ascii")
         at_camera = stranger_at_camera if self._stranger else customer_at_camera
         camera = put_before_camera(at_camera(self._seed), f / "camera")
-        faults = [a for fault in self._bank_faults for a in ("--fault", fault)]
-        bank = ["-m", "kiosk.demo.bank", "--db", str(f / "bank.sqlite"), "--port-file", str(f / "bank.port"), *faults]
-        await self._start("bank", bank)
+        await self.start_bank(*self._bank_faults)
         await self.start_dispenser(self._dispenser_fault)
         fast = ["--fast"] if self.fast else []
         printer = ["sim", "escpos", "--link", str(f / "printer"), "--state", str(f / "printer.json"), *fast]
         await self._start("printer", ["-m", "devices", *printer])
-        await self._until(lambda: (f / "bank.port").is_file() and (f / "bank.port").read_text().strip() != "", "bank")
         await self._until((f / "printer").exists, "printer")
         self._write_config((f / "bank.port").read_text().strip(), camera)
+
+    async def start_bank(self, *faults: str) -> None:
+        """A second start finds the same ledger, and takes the port that the kiosk knows."""
+        db, port_file = self.folder / "bank.sqlite", self.folder / "bank.port"
+        port = port_file.read_text().strip() if port_file.exists() else "0"
+        port_file.unlink(missing_ok=True)
+        options = ["--db", str(db), "--port", port, "--port-file", str(port_file)]
+        options += [a for fault in faults for a in ("--fault", fault)]
+        await self._start("bank", ["-m", "kiosk.demo.bank", *options])
+        await self._until(port_file.exists, "bank")
 
     async def start_dispenser(self, fault: str = "") -> None:
         f = self.folder
@@ -227,6 +234,14 @@ devices = {json.dumps(["serve", "--config", str(self.folder / "devices.toml")])}
                 pass  # it was dead already
         await self._core.wait()
         self.workers.clear()
+
+    async def kill(self, name: str) -> None:
+        """SIGKILL to a process of the world (bank, dispenser, printer) or of the kiosk (speech, vision, devices)."""
+        if name in self._world:
+            self._world[name].kill()
+            await self._world[name].wait()
+        else:
+            os.kill(self.workers[name], signal.SIGKILL)
 
     async def dispenser_died(self) -> None:
         await self._world["dispenser"].wait()

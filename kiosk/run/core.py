@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import Any
 
 from kiosk.adapters.bank import BankClient, Tls
-from kiosk.adapters.bank_map import load_map
+from kiosk.adapters.bank_map import BankMap, load_map
 from kiosk.adapters.flowfile import load_house, verbs_of
 from kiosk.adapters.journal import RESERVE, Journal, JournalFailed
 from kiosk.core.fold import Diverged
@@ -77,7 +77,7 @@ async def serve(
     tell = tell if config.show_words else discreet(tell)
     bank_map = load_map(config.bank_profile / "map.yaml")
     house = load_house(config.flows, verbs_of(bank_map))
-    bank = BankClient(bank_map, config.bank_url, tls=Tls(**config.bank_tls) if config.bank_tls else None)
+    bank = _bank(config, bank_map)
     config.state.mkdir(parents=True, exist_ok=True)
     journal = Journal(config.journal, new_name=f"{config.name}-{uuid.uuid4().hex[:6]}", reserve=RESERVE)
     idle = {"speech", "vision"} if settle_only else {"speech"} if text else set()
@@ -118,6 +118,15 @@ async def serve(
         await processes.stop()
         await bank.close()
         journal.close()
+
+
+def _bank(config: Config, bank_map: BankMap) -> BankClient:
+    try:
+        return BankClient(bank_map, config.bank_url, tls=Tls(**config.bank_tls) if config.bank_tls else None)
+    except OperatorError as e:
+        raise OperatorError(
+            f"[bank] {e.where}{e.where and ': '}{e.what}", where=str(config.file), remedy=e.remedy
+        ) from e
 
 
 async def _settle(office: Office) -> None:

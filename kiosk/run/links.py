@@ -51,6 +51,10 @@ class Worker:
         self._reading = asyncio.create_task(self._read(link))
         return ready
 
+    @property
+    def connected(self) -> bool:
+        return self._link is not None
+
     async def ask(self, message: Any, *answers: type, timeout_s: float) -> Any:
         """Send `message`, wait for the first value of one of the types `answers` with its id.
 

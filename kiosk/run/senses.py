@@ -209,8 +209,10 @@ class Eyes:
 
 
 async def _forget(worker: Worker, id_: str) -> bool:
-    """True when the worker said that nothing is left. A worker that is gone remembers nothing; one that hangs is
-    dropped, and drops its session itself when the connection ends."""
+    """True when nothing is left: the worker said so, or there is none; every worker forgets when its connection ends.
+    One that hangs is dropped, and False is told."""
+    if not worker.connected:
+        return True
     try:
         await worker.ask(Forget(id_), Forgotten, timeout_s=FORGET_S)
     except Gone:
