@@ -109,7 +109,8 @@ TALKED_ABOUT: dict[Lang, re.Pattern[str]] = {
         r"|suppose|imagine|hypothetically|system|mode|output|instructions?|prompt|rules?|supervisor|admin\w*|sudo"
         r"|set \w+ to|the (?:man|woman|person|one) (?:before|behind|in front)|(?:he|she|they|who|nobody"
         r"|somebody|bank) (?:said|says)"
-        r"|already (?:took|taken|had|got|paid|done|been)|zeros?|owes?|rent|jackpot|lottery|fine is|fee|fees|wages|flight)\b"
+        r"|already (?:took|taken|had|got|paid|done|been)"
+        r"|zeros?|owes?|rent|jackpot|lottery|fine is|fee|fees|wages|flight)\b"
     ),
 }
 #: what makes an amount a request where more is said beside it
