@@ -1,4 +1,4 @@
-"""The attacks of `tests/data/attacks.jsonl` before the language model itself: a sample of them, and the same property."""
+"""The attacks of `attacks.jsonl` before the language model itself: a sample of them, and the same property."""
 
 from __future__ import annotations
 
