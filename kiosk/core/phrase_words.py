@@ -92,7 +92,7 @@ NOT_NEGATED: dict[Lang, re.Pattern[str]] = {
 }
 #: signs that nobody speaks and no recogniser writes: a text with one was not heard. Key caps and accents set over a
 #: letter are among them.
-UNSPOKEN = re.compile(r"[=<>{}\[\]|\\`_^~$#@&*;→①-⓿\u0300-\u036f\u20d0-\u20ff]")
+UNSPOKEN = re.compile(r"[=<>{}\[\]|\\`_^#@*→①-⓿\u0300-\u036f\u20d0-\u20ff]")
 #: said with a question: no consent
 QUESTION = re.compile(r"[?？]|^\W*yeah[\s,]+right\W*$", re.IGNORECASE)
 #: talk about words, screens, messages and rules, and about other people's money: no request of the customer's own
