@@ -52,6 +52,10 @@ def test_a_frame_has_the_same_words(wanted: dict[str, str], found: dict[str, str
     assert understand._same_words(row("transfer", slots=wanted), Understood("", "zh", "transfer", dict(found))) is same
 
 
+def test_a_row_that_states_no_slots_is_judged_by_its_amount() -> None:
+    assert understand._same_words(row("transfer", slots=None), Understood("", "zh", "transfer", {"payee": "我儿子"}))
+
+
 def test_which_numbers_are_plain(tmp_path: Path) -> None:
     rows = [
         ("zh", "一百零五", "105"),
