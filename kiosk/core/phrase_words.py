@@ -92,7 +92,7 @@ NOT_NEGATED: dict[Lang, re.Pattern[str]] = {
 }
 #: signs that nobody speaks and no recogniser writes: a text with one was not heard. Key caps and accents set over a
 #: letter are among them.
-UNSPOKEN = re.compile(r"[=<>{}\[\]|\\`_^~$#@&*;→①-⓿\u0300-\u036f\u20d0-\u20ff]")
+UNSPOKEN = re.compile(r"[=<>{}\[\]|\\`_^#@*→①-⓿\u0300-\u036f\u20d0-\u20ff]")
 #: said with a question: no consent
 QUESTION = re.compile(r"[?？]|^\W*yeah[\s,]+right\W*$", re.IGNORECASE)
 #: talk about words, screens, messages and rules, and about other people's money: no request of the customer's own
@@ -109,7 +109,8 @@ TALKED_ABOUT: dict[Lang, re.Pattern[str]] = {
         r"|suppose|imagine|hypothetically|system|mode|output|instructions?|prompt|rules?|supervisor|admin\w*|sudo"
         r"|set \w+ to|the (?:man|woman|person|one) (?:before|behind|in front)|(?:he|she|they|who|nobody"
         r"|somebody|bank) (?:said|says)"
-        r"|already (?:took|taken|had|got|paid|done|been)|zeros?|owes?|rent|jackpot|lottery|fine is|fee|fees|wages|flight)\b"
+        r"|already (?:took|taken|had|got|paid|done|been)"
+        r"|zeros?|owes?|rent|jackpot|lottery|fine is|fee|fees|wages|flight)\b"
     ),
 }
 #: what makes an amount a request where more is said beside it

@@ -43,9 +43,16 @@ WEIGHTY = {"yes", *(i.name for i in INTENTS if "money" in i.slots.values())}
 CONSENT: dict[Lang, str] = {"zh": "对", "en": "yes"}
 
 
+class Remembering:
+    """The phrase reader, which reads an utterance once for all the models that it is put beside."""
+
+    def __init__(self) -> None:
+        self.read = cache(PhraseReader(INTENTS).read)
+
+
 @cache
-def phrases() -> PhraseReader:
-    return PhraseReader(INTENTS)
+def phrases() -> Remembering:
+    return Remembering()
 
 
 @dataclass(frozen=True)
