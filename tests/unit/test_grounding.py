@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from kiosk.core import grounding
 from kiosk.core.grounding import cut_down, grounded_amount
 from kiosk.events import Said, Understood
 from kiosk.values import Money
@@ -36,3 +37,10 @@ def test_only_the_amount_s_words_are_kept() -> None:
     assert (u.text, u.slots, u.spans) == ("一千元", {"amount": Money(100_000)}, {"amount": (0, 3)})
     bare = cut_down(Said(heard("我的密码是八六四二", None, None))).understood
     assert (bare.text, bare.slots, bare.spans, bare.intent) == ("", {}, {}, "withdraw")
+
+
+def test_an_amount_that_cannot_be_read_again_from_its_words_alone_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = grounding.read
+    monkeypatch.setattr(grounding, "read", lambda text, lang: whole(text, lang) if len(text) > 3 else None)
+    u = cut_down(Said(heard("取一千元", 100_000, (1, 4)))).understood
+    assert (u.text, u.slots, u.spans) == ("", {}, {})

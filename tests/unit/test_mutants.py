@@ -1,4 +1,4 @@
-"""The tests of the money core bite: a careless change of it does not pass them. Seconds each, so only a sample by default.
+"""The tests of the money core bite: a careless change of it does not pass them. Seconds each: a sample by default.
 
 KIOSK_MUTANTS=all runs every one, KIOSK_MUTANTS=N a sample of N. Each runs in a copy of the tree.
 """
@@ -18,13 +18,18 @@ from mutants import BOOKS, ENGINE, FOLD, GROUND, JOURNAL, MUTANTS
 ROOT = Path(__file__).resolve().parents[2]
 #: the quick tests that must notice, most telling first
 WATCHED = {
-    ENGINE: ("tests/unit/test_engine.py", "tests/talks", "tests/sessions/test_simulation.py"),
+    ENGINE: (
+        "tests/unit/test_engine_guards.py",
+        "tests/unit/test_engine.py",
+        "tests/talks",
+        "tests/sessions/test_simulation.py",
+    ),
     GROUND: ("tests/unit/test_grounding.py", "tests/unit/test_engine.py"),
     BOOKS: ("tests/unit/test_books.py",),
     FOLD: ("tests/unit/test_books.py", "tests/sessions/test_simulation.py"),
     JOURNAL: ("tests/unit/test_journal.py", "tests/crash/test_failing_disk.py", "tests/crash/test_cut.py"),
 }
-SMALL = {"KIOSK_SEEDS": "300", "KIOSK_CUTS": "300", "PYTHONDONTWRITEBYTECODE": "1"}
+SMALL = {"KIOSK_SEEDS": "200", "KIOSK_CUTS": "300", "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 def sample() -> list[tuple[str, str, str, str]]:
