@@ -1,9 +1,8 @@
 """The journal: an append-only, hash-chained SQLite file that is synced before anything is done (DESIGN 4.2 and 4.7).
 
 Each row's hash covers the row and the hash before it, so a changed, missing or reordered row is found by `verify`.
-When a row cannot be synced the journal takes no more (`JournalFailed`): what follows a failed sync cannot be trusted
-before the file is opened and folded again. On a full disk a reserve of space is given up first, so that the session that
-is open can still be written to its end.
+After a row that could not be synced no more is taken (`JournalFailed`): what follows a failed sync cannot be trusted
+before the file is opened and folded again. On a full disk a reserve is given up first, for the open session's last rows.
 SQLite comes from `apsw`, because Python's own is older than 3.51.3 on Debian 12 and has the WAL-reset bug.
 """
 

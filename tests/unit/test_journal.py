@@ -83,3 +83,28 @@ def test_a_missing_journal_is_not_made_by_looking_at_it(tmp_path: Path) -> None:
     with pytest.raises(OperatorError, match="no journal is here"):
         Journal(tmp_path / "j.db")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("version", ["3.40.1", "3.51.2"])
+def test_an_sqlite_with_the_wal_reset_bug_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str
+) -> None:
+    monkeypatch.setattr(apsw, "sqlite_lib_version", lambda: version)
+    with pytest.raises(OperatorError, match="WAL-reset bug"):
+        Journal(tmp_path / "j.db", new_name="K1")
+    assert not (tmp_path / "j.db").exists()
+
+
+def test_a_bit_that_flipped_in_a_row_is_found(tmp_path: Path) -> None:
+    """FAULTS A9: wherever the bit is in a row's bytes, opening or verifying says so; the file is left as it is."""
+    fill(tmp_path / "j.db", rows=6)
+    sound = (tmp_path / "j.db").read_bytes()
+    at = sound.index("取款".encode())
+    while at >= 0:
+        for bit in (0, 5):
+            bad = bytearray(sound)
+            bad[at] ^= 1 << bit
+            (tmp_path / "j.db").write_bytes(bad)
+            assert Journal(tmp_path / "j.db").verify()[1] != "", (at, bit)
+            assert (tmp_path / "j.db").read_bytes() == bad
+        at = sound.find("取款".encode(), at + 1)
