@@ -154,6 +154,7 @@ _fast = click.option("--fast", is_flag=True, help="No mechanical delays, shorter
 @click.option("--fault", "faults", multiple=True, metavar="NAME[=K]", help="May be repeated; `--fault help` lists.")
 @click.option("--power-loss-after", type=int, metavar="K", help="The same as --fault power-loss-after=K.")
 @click.option("--seed", default=0, show_default=True, help="For which byte is corrupted, and how.")
+@click.option("--rom", default="T01T1A2B", show_default=True, help="What it says it is: eight characters.")
 @_fast
 def lcdm2000(power_loss_after: int | None, **options: Any) -> None:
     """Puloon LCDM-2000, a cash dispenser with two cassettes."""
