@@ -202,6 +202,24 @@ def load(config: Path, upper: int, lower: int) -> None:
 
 
 @cli.command()
+@click.argument("tape", type=click.Path(path_type=Path))
+@_json
+def replay(tape: Path, as_json: bool) -> None:
+    """Play an LCDM's wire tape to today's code: what each command came to. Exit code 1 where it acts otherwise."""
+    from devices import tape as tapes
+
+    same = True
+    for row in tapes.replay(tapes.read(tape)):
+        same = same and row["same"]
+        if as_json:
+            click.echo(json.dumps(row, ensure_ascii=False))
+        else:
+            rest = "  ".join(f"{k}={v}" for k, v in row.items() if k not in ("at", "same", "event", "fields"))
+            click.echo(f"{row['at']:10.3f} {'' if row['same'] else 'DIFFERS '}{row['event']}  {rest}")
+    sys.exit(0 if same else 1)
+
+
+@cli.command()
 @click.argument("protocol", type=click.Choice(["lcdm", "escpos-status"]))
 @click.argument("port")
 def console(protocol: str, port: str) -> None:

@@ -11,6 +11,7 @@ import logging
 import os
 import select
 import termios
+from collections.abc import Callable
 from pathlib import Path
 
 import serial
@@ -24,12 +25,21 @@ class LineLost(Exception):
     """The cable, the adapter or the device is gone, or takes no bytes any more."""
 
 
+Record = Callable[[str, bytes], None]
+
+
+def _nothing(who: str, data: bytes) -> None:
+    pass
+
+
 class Line:
     """One serial port. Not opened by construction; after `LineLost`, `open` may be tried again at any time."""
 
-    def __init__(self, path: str | Path, baud: int = 9600) -> None:
+    def __init__(self, path: str | Path, baud: int = 9600, record: Record | None = None) -> None:
         self.path = str(path)
         self.baud = baud
+        #: is told of every piece: host, device or open, and its bytes (`tape.Tape.add`)
+        self._record = record or _nothing
         self._port: serial.Serial | None = None
         self._readable = asyncio.Event()
 
@@ -49,6 +59,7 @@ class Line:
         except (serial.SerialException, OSError, termios.error) as e:
             raise _explained(self.path, e) from e
         self._port = port
+        self._record("open", b"")
         self._readable.clear()
         asyncio.get_running_loop().add_reader(port.fileno(), self._readable.set)
 
@@ -88,6 +99,7 @@ class Line:
             raise self._lost(e) from e
         if not data:
             raise self._lost("end of file")
+        self._record("device", data)
         log.debug("%s < %s", self.path, data.hex(" "))
         return data
 
@@ -97,6 +109,7 @@ class Line:
         Raises:
             LineLost: the line hung up or took nothing for `timeout` seconds.
         """
+        self._record("host", data)
         log.debug("%s > %s", self.path, data.hex(" "))
         stuck_at = asyncio.get_running_loop().time() + timeout
         while data:
