@@ -321,7 +321,7 @@ def _chaos_batch(folder: Path, number: int, seed: str, faults: float, advance: A
     return seen
 
 
-class _Untouchable:
+class Untouchable:
     """In place of a dispenser: every dispense is one too many."""
 
     paid = 0
@@ -338,7 +338,7 @@ def forged(number: int, seed: int, advance: Advance) -> Row:
     """Tokens forged, altered, replayed, stale, of others: none pays. At the end a good one does."""
     rng = random.Random(seed)
     codes: Counter[str] = Counter()
-    untouchable = _Untouchable()
+    untouchable = Untouchable()
 
     async def run(cash: Cash) -> None:
         used = signed(cash.nonce(), 5_000)
