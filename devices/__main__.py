@@ -156,6 +156,7 @@ _fast = click.option("--fast", is_flag=True, help="No mechanical delays, shorter
 @click.option("--fault", "faults", multiple=True, metavar="NAME[=K]", help="May be repeated; `--fault help` lists.")
 @click.option("--power-loss-after", type=int, metavar="K", help="The same as --fault power-loss-after=K.")
 @click.option("--seed", default=0, show_default=True, help="For which byte is corrupted, and how.")
+@click.option("--rom", default="T01T1A2B", show_default=True, help="What it says it is: eight characters.")
 @_fast
 def lcdm2000(power_loss_after: int | None, **options: Any) -> None:
     """Puloon LCDM-2000, a cash dispenser with two cassettes."""
@@ -216,6 +217,24 @@ def load(config: Path, upper: int, lower: int) -> None:
     from devices import service
 
     service.load(config, {"upper": upper, "lower": lower})
+
+
+@cli.command()
+@click.argument("tape", type=click.Path(path_type=Path))
+@_json
+def replay(tape: Path, as_json: bool) -> None:
+    """Play an LCDM's wire tape to today's code: what each command came to. Exit code 1 where it acts otherwise."""
+    from devices import tape as tapes
+
+    same = True
+    for row in tapes.replay(tapes.read(tape)):
+        same = same and row["same"]
+        if as_json:
+            click.echo(json.dumps(row, ensure_ascii=False))
+        else:
+            rest = "  ".join(f"{k}={v}" for k, v in row.items() if k not in ("at", "same", "event", "fields"))
+            click.echo(f"{row['at']:10.3f} {'' if row['same'] else 'DIFFERS '}{row['event']}  {rest}")
+    sys.exit(0 if same else 1)
 
 
 @cli.command()

@@ -106,8 +106,16 @@ class Cash:
         if self._lock.locked():
             return Health(False, "busy"), "deviceBusy"
         async with self._lock:
-            health = await self.dispenser.status()
+            health = await self._health()
         return health, "online" if health.ok else "offline" if not health.error else "hardwareError"
+
+    async def _health(self) -> Health:
+        """STATUS of the machine that the books belong to; a new one is let in by counting."""
+        known = self.journal.books.identity
+        health = await self.dispenser.status(known)
+        if health.ok and not known:
+            self.journal.identity(health.identity)
+        return health
 
     def denominate(self, payload: Mapping[str, Any]) -> dict[str, Any]:
         """What would be paid.
@@ -147,7 +155,7 @@ class Cash:
             counts = self._mix(minor)
             if self.journal.books.stopped:
                 raise Refusal("deviceNotReady", self.journal.books.stopped)
-            health = await self.dispenser.status()
+            health = await self._health()
             if not health.ok:
                 raise Refusal("deviceNotReady", health.words)
             self._may_be_paid(id)  # asked about while we waited: then it is refused for ever

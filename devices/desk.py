@@ -87,7 +87,10 @@ class Desk:
 
     def _set_versions(self, payload: Mapping[str, Any], event: Event) -> Completion:
         for kind, known in (("commands", self.verbs), ("events", self.events)):
-            for name, major in (payload.get(kind) or {}).items():
+            wanted = payload.get(kind) or {}
+            if not isinstance(wanted, dict):
+                raise Refusal("invalidData", f"{kind} is an object of names and major versions")
+            for name, major in wanted.items():
                 if name not in known or str(major) != _major(VERSIONS.get(name, VERSION)):
                     raise Refusal("unsupportedData", f"{name} has no major version {major} here")
         return Completion()

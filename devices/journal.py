@@ -59,6 +59,8 @@ class Books:
     #: why the dispenser must not pay until somebody counts; empty when it may
     stopped: str = ""
     unusable: set[str] = field(default_factory=set)
+    #: what the machine said it is, the first time after counting
+    identity: str = ""
     cases: int = 0
     known: bool = False
 
@@ -104,6 +106,9 @@ class Books:
 
     def _tombstone(self, body: Mapping[str, Any]) -> None:
         self.tombstones.add(body["id"])
+
+    def _identity(self, body: Mapping[str, Any]) -> None:
+        self.identity = body["identity"]
 
     def _stop(self, body: Mapping[str, Any]) -> None:
         self.stopped = body["why"]
@@ -173,6 +178,10 @@ class Journal:
     def tombstone(self, id: str) -> None:
         """This id was asked about before it was ever heard of, and must never be paid."""
         self._append("tombstone", {"id": id})
+
+    def identity(self, identity: str) -> None:
+        """This machine holds the notes that were counted."""
+        self._append("identity", {"identity": identity})
 
     def _append(self, kind: str, body: dict[str, Any]) -> None:
         row = (time.time(), kind, json.dumps(body, ensure_ascii=False))

@@ -27,7 +27,8 @@ from devices.journal import Journal
 from devices.messages import LONGEST
 from devices.protocol.lcdm import Timing
 from devices.protocol.lcdm_booking import lost
-from devices.transport import Line
+from devices.tape import Tape
+from devices.transport import Line, Record
 
 log = logging.getLogger("devices.service")
 
@@ -38,16 +39,25 @@ class Service:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.journal = Journal(config.journal)
-        self._dispenser_line = Line(config.dispenser.port)
+        self._tapes: list[Tape] = []
+        self._dispenser_line = Line(config.dispenser.port, record=self._tape("dispenser"))
         timing = Timing(reply=config.dispenser.reply_timeout_s)
         self.cash = Cash(config, self.journal, CashDispenser(self._dispenser_line, timing))
-        self._printer_line = Line(config.printer_port) if config.printer_port else None
+        self._printer_line = None
+        if config.printer_port:
+            self._printer_line = Line(config.printer_port, record=self._tape("printer"))
         self.desks: dict[str, Desk] = {"CashDispenser": CashDesk(self.cash)}
         if self._printer_line:
             self.desks["Printer"] = PrinterDesk(ReceiptPrinter(self._printer_line))
         self._front = Front(list(self.desks.values()))
         self.desks |= {name: Desk(name) for name in WITHOUT_DEVICE}
         self._connections: set[Connection] = set()
+
+    def _tape(self, name: str) -> Record | None:
+        if self.config.tapes is None:
+            return None
+        self._tapes.append(Tape(self.config.tapes / f"{name}.tape"))
+        return self._tapes[-1].add
 
     async def begin(self) -> None:
         """Open the ports and settle what the last run left open.
@@ -66,6 +76,8 @@ class Service:
         for port in (self._dispenser_line, self._printer_line):
             if port is not None:
                 port.close()
+        for tape in self._tapes:
+            tape.close()
         self.journal.close()
 
     def route(self, name: str) -> Desk | None:

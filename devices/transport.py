@@ -11,6 +11,7 @@ import logging
 import os
 import select
 import termios
+from collections.abc import Callable
 from pathlib import Path
 
 import serial
@@ -24,18 +25,33 @@ class LineLost(Exception):
     """The cable, the adapter or the device is gone, or takes no bytes any more."""
 
 
+Record = Callable[[str, bytes], None]
+
+
+def _nothing(who: str, data: bytes) -> None:
+    pass
+
+
 class Line:
     """One serial port. Not opened by construction; after `LineLost`, `open` may be tried again at any time.
 
-    `form`: bits, parity and stop bits as they are written, `8N1`. `secret`: what passes is never logged, not even for
-    support.
+    `form`: bits, parity and stop bits as they are written, `8N1`. `secret`: what passes is never logged or recorded,
+    not even for support. `record` is told of every piece: host, device or open, and its bytes (`tape.Tape.add`).
     """
 
-    def __init__(self, path: str | Path, baud: int = 9600, form: str = "8N1", secret: bool = False) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        baud: int = 9600,
+        form: str = "8N1",
+        secret: bool = False,
+        record: Record | None = None,
+    ) -> None:
         self.path = str(path)
         self.baud = baud
         self.form = form
         self.secret = secret
+        self._record = record if record and not secret else _nothing
         self._port: serial.Serial | None = None
         self._readable = asyncio.Event()
 
@@ -68,6 +84,7 @@ class Line:
         except (serial.SerialException, OSError, termios.error) as e:
             raise _explained(self.path, e) from e
         self._port = port
+        self._record("open", b"")
         self._readable.clear()
         asyncio.get_running_loop().add_reader(port.fileno(), self._readable.set)
 
@@ -107,6 +124,7 @@ class Line:
             raise self._lost(e) from e
         if not data:
             raise self._lost("end of file")
+        self._record("device", data)
         log.debug("%s < %s", self.path, self._shown(data))
         return data
 
@@ -116,6 +134,7 @@ class Line:
         Raises:
             LineLost: the line hung up or took nothing for `timeout` seconds.
         """
+        self._record("host", data)
         log.debug("%s > %s", self.path, self._shown(data))
         stuck_at = asyncio.get_running_loop().time() + timeout
         while data:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from devices.errors import OperatorError
 from devices.framing.lcdm import MOST_NOTES, command
@@ -19,7 +19,7 @@ from devices.transport import Line, LineLost
 
 log = logging.getLogger("devices.lcdm")
 
-STATUS = 0x46
+STATUS, ROM = 0x46, 0x47
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,8 @@ class Health:
     words: str
     error: str = ""
     sensors: tuple[int, ...] = ()
+    #: what the machine says it is (its ROM's name); empty when it was not asked or did not say
+    identity: str = ""
 
 
 def denominate(minor: int, values: Mapping[str, int], stock: Mapping[str, int]) -> dict[str, int] | None:
@@ -78,14 +80,27 @@ class CashDispenser:
         self.line = line
         self.timing = timing or Timing()
         self._link = Link(self.timing)
+        #: who answers on this line; empty after it was opened, until the machine has said it
+        self._identity = ""
 
-    async def status(self) -> Health:
-        """Ask for error byte and sensors; moves nothing. A line that was lost is opened again by its path."""
+    async def status(self, expected: str = "") -> Health:
+        """Ask for error byte and sensors; moves nothing. A line that was lost is opened again by its path.
+
+        Whoever then answers is first asked who it is; another one than `expected` is not asked anything else.
+        """
         for attempt in (1, 2):
             try:
                 if not self.line.is_open:
+                    self._identity = ""
                     self.line.open()
                     self._link = Link(self.timing)
+                if not self._identity:
+                    self._identity = await self._who()
+                if not self._identity:
+                    return Health(False, "the machine does not say what it is")
+                if expected and self._identity != expected:
+                    words = f"another machine is on the line: {self._identity}, not {expected}"
+                    return Health(False, words, identity=self._identity)
                 news = await self._exchange(command(STATUS))
             except OperatorError as e:
                 return Health(False, str(e))
@@ -94,8 +109,13 @@ class CashDispenser:
                     return Health(False, str(e))
                 log.warning("%s", e)
                 continue
-            return _health(news)
+            return replace(_health(news), identity=self._identity)
         raise AssertionError("unreachable")
+
+    async def _who(self) -> str:
+        """The ROM's name: an LCDM has no serial number to ask for."""
+        news = await self._exchange(command(ROM))
+        return str(news.fields.get("rom", "")).strip() if isinstance(news, Replied) else ""
 
     async def dispense(self, counts: Mapping[str, int], taken: Callable[[], Awaitable[None]] | None = None) -> Booking:
         """Pay `counts` (unit → notes) at once; `taken` is awaited when the device has acknowledged the command.

@@ -55,6 +55,7 @@ class Lcdm2000:
         self.faults = faults
         self.pause = 0.0 if fast else 1 / NOTES_A_SECOND
         self.gap = FAST_GAP if fast else GAP
+        self.rom = b"T01T1A2B"
 
     def loop(self) -> None:
         while True:
@@ -119,7 +120,7 @@ class Lcdm2000:
         elif code == 0x46:
             body = b"\x30" + self.trouble() + self.sensors()
         elif code == 0x47:
-            body = b"T01T1A2B"
+            body = self.rom
         else:
             body = self.test("upper" if code == 0x76 else "lower")
         self.cable.forget_input()
@@ -255,7 +256,14 @@ class Lcdm2000:
 
 
 def main(
-    link: Path | None, state: Path | None, upper: int, lower: int, faults: tuple[str, ...], seed: int, fast: bool
+    link: Path | None,
+    state: Path | None,
+    upper: int,
+    lower: int,
+    faults: tuple[str, ...],
+    seed: int,
+    fast: bool,
+    rom: str = "T01T1A2B",
 ) -> None:
     """Run until SIGTERM. Notes are loaded only when there is no state file yet.
 
@@ -270,4 +278,6 @@ def main(
     memory = Memory(state, fresh)
     memory["busy"] = False
     cable = Cable(link, seed, found.get("chaos", 0) / 100)
-    run(memory, cable, Lcdm2000(memory, cable, found, fast).loop)
+    machine = Lcdm2000(memory, cable, found, fast)
+    machine.rom = rom.encode("ascii")[:8].ljust(8)
+    run(memory, cable, machine.loop)

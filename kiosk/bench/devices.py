@@ -33,7 +33,7 @@ PARTS = ("vectors", "fuzz", "chaos", "tokens", "line", "overhead", "polling", "r
 #: a row is good when these are 0
 ZERO = (
     *("wrong", "exceptions", "differ", "lost", "accepted", "unbalanced"),
-    *("over_dispensed", "under_booked", "over_booked", "repeated", "paid_again"),
+    *("over_dispensed", "under_booked", "over_booked", "repeated", "altered", "misbooked", "paid_again"),
 )
 REPLUG_LIMIT_S = 2.0
 OVERHEAD_LIMIT_MS = 1.0

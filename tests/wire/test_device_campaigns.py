@@ -29,7 +29,7 @@ def nothing(count: int) -> None:
 
 def test_chaos_dispenses() -> None:
     row = campaigns.chaos(DISPENSES, SEED, nothing)
-    wrong = ("over_dispensed", "under_booked", "over_booked", "repeated", "paid_again", "unbalanced")
+    wrong = ("over_dispensed", "under_booked", "over_booked", "repeated", "altered", "paid_again", "unbalanced")
     assert {k: row[k] for k in wrong} == dict.fromkeys(wrong, 0), row
     assert row["booked_minor"] <= row["left_minor"] <= row["booked_minor"] + row["booked_unknown_minor"]
     if DISPENSES >= 1000:  # the campaign reached what it is for
@@ -56,10 +56,13 @@ def test_the_campaign_sees_a_driver_that_sends_again(monkeypatch: pytest.MonkeyP
 
     async def twice(self: CashDispenser, *args: object) -> Booking:
         booking = await dispense(self, *args)  # type: ignore[arg-type]
-        return await dispense(self, *args) if booking.unknown else booking  # type: ignore[arg-type]
+        if not booking.unknown or not self.line.is_open:
+            return booking
+        await self.line.read(100.0)
+        return await dispense(self, *args)  # type: ignore[arg-type]
 
     monkeypatch.setattr(CashDispenser, "dispense", twice)
-    row = campaigns.chaos(150, 1, nothing, faults=0.4)
+    row = campaigns.chaos(200, 1, nothing, faults=0.3)
     assert row["repeated"] > 0
     assert row["over_dispensed"] > 0
 
@@ -72,9 +75,8 @@ def test_no_forged_token_pays() -> None:
 
 def test_a_bad_line_moves_nothing_twice() -> None:
     row = campaigns.noisy_line(20_000, SEED, nothing)
-    assert row["repeated"] == 0
+    assert (row["repeated"], row["altered"], row["misbooked"]) == (0, 0, 0)
     assert row["bent"] > 100
-    assert row["altered"] + row["misbooked"] <= row["residual"]  # only what passes the one check byte of the protocol
 
 
 @pytest.mark.parametrize("name", framing.CODECS)

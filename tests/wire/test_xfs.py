@@ -7,20 +7,28 @@ import base64
 import json
 import socket
 import subprocess
+import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from device_bench import CONFIG, PAIRING, Service, Sim, presented, signed
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from devices import token
+from devices.cash import Cash
 from devices.desk import MOST_WAITING, Connection, Desk, Verb
+from devices.desks import CashDesk
+from devices.journal import Journal
 from devices.messages import Completion
+from kiosk.bench.device_campaigns import Untouchable, config
 
 ROOT = "/xfs4iot/v1.0"
 CASH = f"{ROOT}/CashDispenser"
@@ -298,6 +306,64 @@ def test_receipts(xfs: Any, sim: Callable[..., Sim]) -> None:
 
     xfs(talk)
     assert paper.truth["jobs"] == [["收据", "100元"]]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+KEYS = st.sampled_from(
+    [
+        "requestIds",
+        "state",
+        "transactionID",
+        "commands",
+        "events",
+        "position",
+        "nonce",
+        "dispenseId",
+        "token",
+        "denomination",
+        "request",
+        "storage",
+        "service",
+        "currencies",
+        "CNY",
+        "unit1",
+        "cash",
+        "status",
+        "initial",
+        "type100CNY1",
+        "fit",
+    ]
+)
+PAYLOAD = st.dictionaries(KEYS, st.recursive(JSON, lambda inner: st.dictionaries(KEYS, inner, max_size=3)), max_size=4)
+
+
+@settings(max_examples=150)
+@given(payload=PAYLOAD, exchange=st.booleans())
+def test_any_payload_gets_one_completion_and_never_an_internal_error(payload: dict[str, Any], exchange: bool) -> None:
+    async def run(folder: Path) -> None:
+        journal = Journal(folder / "devices.db")
+        journal.load({"upper": 10, "lower": 10})
+        cash = Cash(replace(config(folder, 10), exchange=True), journal, Untouchable())  # type: ignore[arg-type]
+        desk = CashDesk(cash)
+        for number, name in enumerate(desk.verbs, 1):
+            if name != "Storage.EndExchange":
+                cash.exchange = exchange
+                heard: list[dict[str, Any]] = []
+                client = Connection(lambda _: desk, lambda message, heard=heard: heard.append(json.loads(message)))
+                header = {"name": name, "requestId": number, "type": "command"}
+                client.receive(json.dumps({"header": header, "payload": payload}))
+                await client.finish()
+                assert [m["header"]["type"] for m in heard] == ["acknowledge", "completion"]
+                assert heard[1]["header"]["completionCode"] != "internalError", (name, payload)
+        assert cash.dispenser.paid == 0  # type: ignore[attr-defined]
+        journal.close()
+
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(run(Path(folder)))
 
 
 def test_a_full_queue_says_so() -> None:
