@@ -96,6 +96,7 @@ class NoteAcceptor:
         self._record = record or _nowhere
         self._held: Banknote | None = None
         self._outcome: Stacked | Returned | Unknown | None = None
+        self._settled = 0
         self._why = "not opened"
         self._failed: BaseException | None = None
         self._news = asyncio.Event()
@@ -114,9 +115,9 @@ class NoteAcceptor:
 
     async def close(self) -> None:
         """Stop polling and let go of the line. A note in escrow is left to the device."""
-        if self._pump is not None:
-            self._pump.cancel()
-            await asyncio.gather(self._pump, return_exceptions=True)
+        while self._pump is not None and not self._pump.done():
+            self._pump.cancel()  # again if need be: `wait_for` of Python 3.11 can lose it when bytes come just then
+            await asyncio.wait({self._pump}, timeout=0.1)
         self.line.close()
 
     async def status(self) -> Health:
@@ -129,8 +130,8 @@ class NoteAcceptor:
         return Health(word in READY, word or "not asked yet")
 
     async def ready(self, timeout: float = 10.0) -> bool:
-        """Wait until the device is polled, set up and disabled or idle."""
-        return await self._until(lambda: self.line.is_open and self.session.word in ("disabled", "idle"), timeout)
+        """Wait until the device is polled, set up, and lets nothing in."""
+        return await self._until(lambda: self.line.is_open and self.session.closed, timeout)
 
     async def cash_in_start(self) -> None:
         self.totals = Totals()
@@ -138,7 +139,8 @@ class NoteAcceptor:
 
     async def next_item(self, timeout: float) -> Banknote | None:
         """The note in escrow, or the first that comes to be there within `timeout` seconds."""
-        await self._until(lambda: self._held is not None, timeout)
+        if await self._until(lambda: self._held is not None, timeout):
+            self._outcome = None
         return self._held
 
     async def stack(self, timeout: float = 20.0) -> Stacked | Returned | Unknown | None:
@@ -154,7 +156,7 @@ class NoteAcceptor:
         self.session.accepting = False
         if self.session.escrow.note is not None:
             await self._decide("return", timeout)
-        await self._until(lambda: self.session.word not in ("idle", "accepting", "enabling", "disabling"), timeout)
+        await self._until(lambda: self.session.closed, timeout)
         return self.totals
 
     async def cash_in_rollback(self, timeout: float = 20.0) -> Totals:
@@ -162,8 +164,12 @@ class NoteAcceptor:
         return await self.cash_in_end(timeout)
 
     async def _decide(self, decision: str, timeout: float) -> Stacked | Returned | Unknown | None:
+        escrow, settled = self.session.escrow, self._settled
         self.session.decide(decision)
-        if not await self._until(lambda: self.session.escrow.note is None and not self._doing.locked(), timeout):
+        # Where the next note follows at once, the escrow is not seen empty.
+        if not await self._until(
+            lambda: (escrow.note is None or self._settled > settled) and not self._doing.locked(), timeout
+        ):
             await self._do(self.session.escrow.give_up(f"not settled within {timeout:g} s"))
         outcome, self._outcome = self._outcome, None
         return outcome
@@ -212,7 +218,7 @@ class NoteAcceptor:
             await self._do(self.session.tick(_now()))
             if self._held is None or self.session.escrow.decision:
                 held_since = _now()
-            elif _now() - held_since > self.HOLD:
+            elif _now() - held_since > self.HOLD or not self.session.accepting:
                 self.session.decide("return")
 
     async def _do(self, acts: list[Act]) -> None:
@@ -236,11 +242,11 @@ class NoteAcceptor:
         """In the totals what the journal has."""
         if isinstance(act, Escrowed):
             self._held = act.note if act.note.value else None
-            self._outcome = None
             return
         if isinstance(act, Told):
             return
         self._held, self._outcome = None, act
+        self._settled += 1
         if isinstance(act, Stacked):
             if act.late and act.note in self.totals.unknown:
                 self.totals.unknown.remove(act.note)

@@ -56,6 +56,11 @@ class EbdsSession(Session):
         self._setup: list[bytes] = []
         self._wanted = False
 
+    @property
+    def closed(self) -> bool:
+        settled = not self._setup and not self.accepting and not self._wanted
+        return settled and self._fresh and self.word == "idle"
+
     def start(self, now: float) -> None:
         super().start(now)
         self._fresh = False

@@ -131,7 +131,8 @@ class Escrow:
         acts: list[Act] = []
         if self.note is not None and self._resumed and note.value in (0, self.note.value):
             self._resumed = self.told = False  # the command was not taken, for here it still is
-        if self.note is not None and note.value and note.value != self.note.value:
+        another = note.value and self.note is not None and note.value != self.note.value
+        if another or (self._back and self._readings):  # it came back, the way was free, and there is one again
             acts += self._vanished("another note is in escrow")
         self._readings = 0
         if self.note is None:
@@ -230,6 +231,11 @@ class Session(ABC):
     def deadline(self) -> float:
         """When `tick` wants to be called, if nothing comes before."""
         return self._next if self.asked is None else self._until
+
+    @property
+    def closed(self) -> bool:
+        """Set up, and letting nothing in."""
+        return self.word == "disabled"
 
     def start(self, now: float) -> None:
         """The line was opened: nothing is under way."""
