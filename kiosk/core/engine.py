@@ -287,6 +287,8 @@ class _Walk:
         return self.wait(Dispense(self.new_id(), amount))
 
     def begin_accept(self, step: Step) -> None:
+        for prompt in step.prompts:
+            self.say(prompt)
         if step.what == "count":
             return self.go("nothing") if self.state.gone else self.wait(CashIn(self.new_id(), step.timeout_s))
         if step.what == "return":
