@@ -163,7 +163,8 @@ class CallBank:
 
 @dataclass(frozen=True)
 class Denominate:
-    """Can the cassettes pay `amount` now? Moves nothing. Outcomes: `ok not_payable error`."""
+    """Can the cassettes pay `amount` now? Moves nothing. Outcomes: `ok`, `not_payable` (with the fact `payable`: the
+    most, below `amount`, that they could pay), `error`."""
 
     id: str
     amount: Money

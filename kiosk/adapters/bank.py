@@ -239,7 +239,7 @@ class BankClient:
                 if all(_equals_any(_at(value, way), accepted) for way, accepted in rule.when.items()):
                     if not all(_equals_any(_at(value, way), (sources[s],)) for way, s in rule.match.items()):
                         return _Reading(why=Why.MISMATCH)
-                    return _Reading(rule.outcome, _facts(rule, value))
+                    return _Reading(rule.outcome, _facts(rule, value, action.optional))
         except _BadAnswer:
             return _Reading(why=Why.BAD_ANSWER)
         return _Reading(why=Why.UNMAPPED)
@@ -281,9 +281,11 @@ class _BadAnswer(Exception):
     """The answer cannot be used."""
 
 
-def _facts(rule: Rule, value: Any) -> dict[str, Fact]:
+def _facts(rule: Rule, value: Any, optional: tuple[str, ...]) -> dict[str, Fact]:
     facts: dict[str, Fact] = {}
     for name, way in rule.facts.items():
+        if name in optional and _at(value, way[0] if isinstance(way, tuple) else way) is None:
+            continue
         if isinstance(way, tuple):
             minor, currency = _at(value, way[0]), _at(value, way[1])
             if type(minor) is not int or not 0 <= minor <= MAX_MINOR or currency not in EXPONENTS:

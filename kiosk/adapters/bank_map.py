@@ -48,6 +48,43 @@ VERBS: dict[str, Verb] = {
     "release": Verb({"authorisation": "text"}, {"ok": {}}, proofs={"ok": ("authorisation",)}),
     "reverse": Verb({"key": "text"}, {"ok": {}}, proofs={"ok": ("key",)}),
     "balance": Verb({"customer": "text"}, {"ok": {"balance": "money"}, "error": {}}),
+    "find_payee": Verb(
+        {"customer": "text", "payee": "text"},
+        {"found": {"payee_name": "text"}, "absent": {}},
+        proofs={"found": ("customer", "payee")},
+    ),
+    "transfer": Verb(
+        {"customer": "text", "payee": "text", "amount": "money"},
+        {"done": {"reference": "text"}, "declined": {"reason": "text"}},
+        proofs={"done": (*_AMOUNT, "customer", "payee")},
+    ),
+    "bills": Verb(
+        {"customer": "text", "bill": "text"},
+        {"due": {"amount_due": "money"}, "nothing_due": {}, "error": {}},
+        proofs={"due": ("customer", "bill")},
+    ),
+    "pay_bill": Verb(
+        {"customer": "text", "bill": "text", "amount": "money"},
+        {"done": {"reference": "text"}, "declined": {"reason": "text"}},
+        proofs={"done": (*_AMOUNT, "customer", "bill")},
+    ),
+    "deposit": Verb({"customer": "text", "amount": "money"}, {"ok": {}}, proofs={"ok": (*_AMOUNT, "customer")}),
+    "statement": Verb(
+        {"customer": "text", "period": "text"},
+        {"ok": {}, "error": {}},
+        optional={f"entry{n}": "text" for n in range(1, 6)},
+        proofs={"ok": ("customer", "period")},
+    ),
+    "pension": Verb(
+        {"customer": "text"},
+        {"ok": {"pension": "money", "paid_on": "text"}, "absent": {}, "error": {}},
+        proofs={"ok": ("customer",)},
+    ),
+    "request": Verb(
+        {"customer": "text", "service": "text"},
+        {"ok": {"ticket": "text"}, "error": {}},
+        proofs={"ok": ("customer", "service")},
+    ),
     "status": Verb(
         {"key": "text"},
         {"found": {"state": "text"}, "absent": {}, "reversed": {}},
@@ -55,6 +92,8 @@ VERBS: dict[str, Verb] = {
         proofs={"found": ("key",), "absent": ("key",), "reversed": ("key",)},
     ),
 }
+#: verbs that change nothing, and so need no idempotency key
+QUESTIONS = ("balance", "status", "find_payee", "bills", "statement", "pension")
 #: outcomes after which an advice needs no repetition
 ACKNOWLEDGED = "ok"
 
@@ -83,6 +122,8 @@ class Action:
     query: Mapping[str, str]
     body: Mapping[str, Any] | None
     rules: tuple[Rule, ...]
+    #: facts that an answer may lack
+    optional: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -158,7 +199,7 @@ class _Reader:
     def _verb(self, name: str, verbs: Any) -> MappedVerb:
         node = self._mapping(verbs, name)
         self._members(node, name, ("operation", "answers"), ("request", "if_unanswered"))
-        action = self._action(node, name, deed=name not in ("balance", "status"))
+        action = self._action(node, name, deed=name not in QUESTIONS)
         asking = None
         if "if_unanswered" in node:
             question = self._mapping(node, "if_unanswered")
@@ -197,6 +238,7 @@ class _Reader:
             query,
             body,
             tuple(self._rule(answers, i, operation, verb, question) for i in range(len(answers))),
+            tuple(VERBS[verb].optional),
         )
 
     def _headers(self, node: Any, operation: Operation, deed: bool) -> None:

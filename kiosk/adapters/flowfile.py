@@ -107,6 +107,7 @@ def inspect(folder: Path, verbs: dict[str, Verb]) -> tuple[House, list[Finding]]
         except OperatorError as e:
             findings.append(Finding.of(e))
     house = House({}, {lang: _prompts(folder / COMMON, lang) for lang in LANGS}, verbs)
+    shared = digest(folder / COMMON)  # the prompts that belong to no flow are said in all of them
     linked = {s.what for f in read.values() for s in f.steps.values() if s.kind is Kind.LINK}
     for flow in read.values():
         if not flow.intent:
@@ -117,7 +118,9 @@ def inspect(folder: Path, verbs: dict[str, Verb]) -> tuple[House, list[Finding]]
             other = house.flows[flow.intent].name
             findings.append(Finding(flow.file, 1, f"intent `{flow.intent}` is {other}'s already", "Rename it."))
         try:
-            house.flows[flow.intent] = _completed(_linked(flow, read), house)
+            whole = _completed(_linked(flow, read), house)
+            own = hashlib.sha256(f"{whole.digest} {shared}".encode()).hexdigest()[:16]
+            house.flows[flow.intent] = replace(whole, digest=own)
         except OperatorError as e:
             findings.append(Finding.of(e))
     for flow in house.flows.values():
@@ -169,12 +172,12 @@ def _flow(file: Path) -> Flow:
             )
     title = node.node("title")
     prompts = {lang: _prompts(file.parent, lang) for lang in LANGS}
-    for name in {n for lang in LANGS for n in prompts[lang] if VARIANT in n}:
-        base = name.partition(VARIANT)[0]
+    for wording in {n for lang in LANGS for n in prompts[lang] if VARIANT in n}:
+        base = wording.partition(VARIANT)[0]
         for lang in LANGS:  # a language with fewer wordings repeats its last one
             words = prompts[lang]
             if base in words:
-                words.setdefault(name, words.get(f"{base}{VARIANT}2", words[base]))
+                words.setdefault(wording, words.get(f"{base}{VARIANT}2", words[base]))
     for k, step in steps.items():
         tries = tuple(t for p in step.prompts for t in _tries(p, prompts[LANGS[0]]))
         steps[k] = replace(step, prompts=tries if step.kind in (Kind.ASK, Kind.CONFIRM) else step.prompts)
@@ -405,7 +408,7 @@ def _completed(flow: Flow, house: House) -> Flow:
     steps = {}
     for name, step in flow.steps.items():
         left = [o for o in outcomes_of(house, step) if o not in step.on and o not in GOOD] if step.compensate else []
-        steps[name] = replace(step, on={**step.on, **dict.fromkeys(left, step.compensate)})
+        steps[name] = replace(step, on={**step.on, **dict.fromkeys(left, step.compensate)}) if left else step
     return replace(flow, steps=steps)
 
 

@@ -63,10 +63,10 @@ def svg(flow: Flow) -> str:
     width = max(len(r) for r in rows) * (_BOX_W + _GAP_X) + 2 * _MARGIN
     height = len(rows) * (_BOX_H + _GAP_Y) + 2 * _MARGIN
     at: dict[str, tuple[float, float]] = {}
-    for y, names in enumerate(rows):
+    for row, names in enumerate(rows):
         left = (width - len(names) * (_BOX_W + _GAP_X) + _GAP_X) / 2
-        for x, name in enumerate(names):
-            at[name] = (left + x * (_BOX_W + _GAP_X), _MARGIN + y * (_BOX_H + _GAP_Y))
+        for column, name in enumerate(names):
+            at[name] = (left + column * (_BOX_W + _GAP_X), _MARGIN + row * (_BOX_H + _GAP_Y))
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
         ' font-family="sans-serif" font-size="12">',
@@ -94,7 +94,7 @@ def _lines(flow: Flow, at: dict[str, tuple[float, float]]) -> Iterator[str]:
         for i, (target, outcomes) in enumerate(targets.items()):
             tx, ty = at[target]
             x1, y1 = x + _BOX_W * (i + 1) / (len(targets) + 1), y + _BOX_H
-            x2, y2 = tx + _BOX_W / 2, ty
+            x2, y2 = tx + _BOX_W / 2, float(ty)
             if ty <= y:  # upwards or sideways: in at the side
                 x2, y2 = (tx + _BOX_W if tx < x else tx), ty + _BOX_H / 2
             colour = "#15803d" if set(outcomes) & set(GOOD) else "#b45309"

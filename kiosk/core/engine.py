@@ -287,6 +287,8 @@ class _Walk:
         return self.wait(Dispense(self.new_id(), amount))
 
     def begin_accept(self, step: Step) -> None:
+        for prompt in step.prompts:
+            self.say(prompt)
         if step.what == "count":
             return self.go("nothing") if self.state.gone else self.wait(CashIn(self.new_id(), step.timeout_s))
         if step.what == "return":
@@ -352,6 +354,11 @@ class _Walk:
             return
         self.set(facts={**self.state.facts, **event.facts})
         step = self.here
+        if step.kind is Kind.PLAN and event.outcome == "not_payable":
+            # The amount is asked for anew, before any hold; `payable` is what the cassettes could pay instead.
+            nothing = Money(0, self.money(step.what).currency)
+            self.set(facts={**self.state.facts, "payable": event.facts.get("payable", nothing)})
+            self.forget(step.what)
         if step.kind is Kind.VERIFY and event.outcome == "ok":
             self.set(verified=(*self.state.verified, step.what))
         # What the flow has no answer for is the least certain thing that it has an answer for.

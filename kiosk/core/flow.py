@@ -65,6 +65,7 @@ COMPARES = ("over", "under", "at_least", "at_most", "equals")
 REFUSALS = ("too_little", "too_much", "not_multiple")
 #: facts that the world gives back beside the bank's: name → the step kind that gives it
 DEVICE_FACTS = {
+    "payable": Kind.PLAN,
     "presented": Kind.DISPENSE,
     "unknown_amount": Kind.DISPENSE,
     "accepted": Kind.ACCEPT,
@@ -177,7 +178,7 @@ class Flow:
 
 
 #: facts that are amounts
-MONEY_FACTS = ("presented", "unknown_amount", "accepted", "stored", "balance", "amount_due", "pension")
+MONEY_FACTS = ("payable", "presented", "unknown_amount", "accepted", "stored", "balance", "amount_due", "pension")
 
 
 @dataclass(frozen=True)

@@ -294,6 +294,8 @@ def _told(flow: Flow, house: House, step: Step, outcome: str, f: Facts, stale: d
             return replace(f, verified=f.verified | {step.what})
         case Kind.CALL, _:
             return _called(house, step, outcome, f)
+        case Kind.PLAN, "not_payable":
+            return replace(f, confirmed="", known=f.known - {step.what} | {"payable"})
         case Kind.DISPENSE, _:
             given = frozenset(n for n, kind in DEVICE_FACTS.items() if kind is Kind.DISPENSE)
             return replace(f, cash="nothing" if outcome == "none" else outcome, known=f.known | given)
@@ -352,4 +354,6 @@ def _unasked(step: Step, way: str) -> tuple[str, ...]:
         return ()
     if step.kind in (Kind.ASK, Kind.CONFIRM):
         return (step.on[way],)
+    if step.kind is Kind.PLAN and way == "then":  # what cannot be paid is forgotten, and so asked for
+        return tuple(target for outcome, target in step.on.items() if outcome != "not_payable")
     return tuple(step.on.values())

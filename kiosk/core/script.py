@@ -190,6 +190,8 @@ class _Writer:
             some = Money(amount.minor // 2, amount.currency)
             facts["presented"] = {"paid": amount, "partial": some}.get(outcome, zero)
             facts["unknown_amount"] = amount if outcome == "unknown" else zero
+        elif outcome == "not_payable":
+            facts["payable"] = Money(self.amount.minor // 2 // 10_000 * 10_000)
         elif outcome == "counted":
             facts["accepted"] = self.amount
         elif outcome == "stored" and isinstance(effect, CashInEnd):

@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import click
 import uvicorn
@@ -30,7 +30,14 @@ from kiosk.values import EXPONENTS, Money, OperatorError
 
 #: who a new ledger knows: enough to meet every answer that a withdrawal can get
 CUSTOMERS = (
-    Customer("grace", Money(800_000), daily_limit=Money(500_000)),
+    Customer(
+        "grace",
+        Money(800_000),
+        daily_limit=Money(500_000),
+        payees=(("son", "Li*Jun"), ("daughter", "Li*Mei"), ("landlord", "Wang*")),
+        bills=(("electricity", 12_650), ("water", 4_380), ("gas", 0)),
+        pension=(321_500, "2026-11-15"),
+    ),
     Customer("alan", Money(5_000), daily_limit=Money(500_000)),
     Customer("edith", Money(300_000), daily_limit=Money(500_000), blocked=True),
 )
@@ -65,6 +72,31 @@ class _CaptureRequest(_Strict):
     amount: _Amount
 
 
+_Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+
+
+class _TransferRequest(_Strict):
+    customerId: _Id
+    payeeId: _Id
+    amount: _Amount
+
+
+class _BillPaymentRequest(_Strict):
+    customerId: _Id
+    billId: _Id
+    amount: _Amount
+
+
+class _DepositRequest(_Strict):
+    customerId: _Id
+    amount: _Amount
+
+
+class _ServiceRequest(_Strict):
+    customerId: _Id
+    service: Literal["passbook", "pin"]
+
+
 class _ReversalRequest(_Strict):
     key: _Key
 
@@ -85,14 +117,26 @@ class _Bad(Exception):
     """The request does not fit the document."""
 
 
+_POSTED = {"/transfers": "transfer", "/bill-payments": "pay_bill", "/deposits": "deposit", "/requests": "request"}
+_ASKED = {
+    "balance": "balance",
+    "payees": "find_payee",
+    "bills": "bills",
+    "statement": "statement",
+    "pension": "pension",
+}
+
+
 def verb_of(method: str, path: str) -> str:
     """The kiosk verb that a request is, or an empty string."""
     if path == "/authorisations":
         return "authorise" if method == "POST" else "status"
     if path == "/reversals":
         return "reverse"
+    if path in _POSTED or path == "/payments":
+        return _POSTED.get(path, "status")
     if path.startswith("/customers/"):
-        return "balance"
+        return _ASKED.get(path.split("/")[3] if path.count("/") > 2 else "", "")
     return path.rpartition("/")[2] if path.startswith("/authorisations/") else ""
 
 
@@ -127,6 +171,40 @@ def build_app(
     async def balance(request: Request) -> Answer:
         return store.balance(request.path_params["id"])
 
+    async def transfer(request: Request) -> Answer:
+        body = await _read(request, _TransferRequest)
+        return store.transfer(_key(request), body.customerId, body.payeeId, _money(body.amount), now())
+
+    async def pay_bill(request: Request) -> Answer:
+        body = await _read(request, _BillPaymentRequest)
+        return store.pay_bill(_key(request), body.customerId, body.billId, _money(body.amount), now())
+
+    async def deposit(request: Request) -> Answer:
+        body = await _read(request, _DepositRequest)
+        return store.deposit(_key(request), body.customerId, _money(body.amount), now())
+
+    async def service_request(request: Request) -> Answer:
+        body = await _read(request, _ServiceRequest)
+        return store.request(_key(request), body.customerId, body.service)
+
+    async def payment(request: Request) -> Answer:
+        return store.payment(_checked(request.query_params.get("key"), "the query has no key"))
+
+    async def payee(request: Request) -> Answer:
+        return store.payee(request.path_params["id"], request.path_params["payee"])
+
+    async def bill(request: Request) -> Answer:
+        return store.bill(request.path_params["id"], request.path_params["bill"])
+
+    async def pension(request: Request) -> Answer:
+        return store.pension(request.path_params["id"])
+
+    async def statement(request: Request) -> Answer:
+        period = request.query_params.get("period", "recent")
+        if period not in ("recent", "this-month", "last-month"):
+            raise _Bad("period is recent, this-month or last-month")
+        return store.statement(request.path_params["id"], period, now())
+
     async def set_faults(request: Request) -> Response:
         try:
             wanted = await _read(request, _FaultsRequest)
@@ -143,6 +221,15 @@ def build_app(
         Route("/authorisations/{id}/release", _answering(release), methods=["POST"]),
         Route("/reversals", _answering(reverse), methods=["POST"]),
         Route("/customers/{id}/balance", _answering(balance), methods=["GET"]),
+        Route("/customers/{id}/payees/{payee}", _answering(payee), methods=["GET"]),
+        Route("/customers/{id}/bills/{bill}", _answering(bill), methods=["GET"]),
+        Route("/customers/{id}/statement", _answering(statement), methods=["GET"]),
+        Route("/customers/{id}/pension", _answering(pension), methods=["GET"]),
+        Route("/transfers", _answering(transfer), methods=["POST"]),
+        Route("/bill-payments", _answering(pay_bill), methods=["POST"]),
+        Route("/deposits", _answering(deposit), methods=["POST"]),
+        Route("/requests", _answering(service_request), methods=["POST"]),
+        Route("/payments", _answering(payment), methods=["GET"]),
     ]
     if allow_faults:
         routes.append(Route("/_faults", set_faults, methods=["POST"]))

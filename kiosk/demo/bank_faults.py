@@ -24,7 +24,10 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 ALWAYS = 1 << 30
-VERBS = ("authorise", "capture", "release", "reverse", "balance", "status", "any")
+VERBS = (
+    *("authorise", "capture", "release", "reverse", "balance", "status"),
+    *("find_payee", "transfer", "bills", "pay_bill", "deposit", "statement", "pension", "request", "any"),
+)
 #: between two bytes of a dripping answer: slow enough to outlast a call's deadline, never a read timeout
 DRIP_S = 0.2
 

@@ -9,6 +9,8 @@ Money moves between accounts as pairs of entries that sum to zero:
     hold      customer → holds
     capture   holds → cash (what was paid)  and  holds → customer (the rest)
     release   holds → customer
+    transfer  customer → payees:ID    (and a bill: customer → billers:ID)
+    deposit   cash → customer
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +46,17 @@ CREATE TABLE IF NOT EXISTS authorisations (
 CREATE TABLE IF NOT EXISTS requests (
     key TEXT PRIMARY KEY, operation TEXT NOT NULL, digest TEXT NOT NULL, status INTEGER NOT NULL,
     body TEXT NOT NULL, authorisation INTEGER) STRICT;
+CREATE TABLE IF NOT EXISTS payees (
+    customer TEXT NOT NULL, payee TEXT NOT NULL, name TEXT NOT NULL, PRIMARY KEY (customer, payee)) STRICT;
+CREATE TABLE IF NOT EXISTS bills (
+    customer TEXT NOT NULL, bill TEXT NOT NULL, minor INTEGER NOT NULL CHECK (minor >= 0),
+    PRIMARY KEY (customer, bill)) STRICT;
+CREATE TABLE IF NOT EXISTS pensions (
+    customer TEXT PRIMARY KEY, minor INTEGER NOT NULL, paid_on TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS payments (
+    seq INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, what TEXT NOT NULL, customer TEXT NOT NULL,
+    party TEXT NOT NULL, currency TEXT NOT NULL, amount INTEGER NOT NULL CHECK (amount > 0),
+    reason TEXT NOT NULL, day INTEGER NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS reversed_keys (key TEXT PRIMARY KEY, at REAL NOT NULL) STRICT;
 """
 
@@ -55,6 +69,10 @@ class Customer:
     opening: Money
     daily_limit: Money
     blocked: bool = False
+    #: registered payees (id → name), bills that are due (id → minor units), and the pension (minor units, date)
+    payees: tuple[tuple[str, str], ...] = ()
+    bills: tuple[tuple[str, int], ...] = ()
+    pension: tuple[int, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -190,6 +208,62 @@ class BankStore:
 
         return self._once(key, "reverse", {"key": reversed_key}, work)
 
+    def transfer(self, key: str, customer: str, payee: str, amount: Money, now: float) -> Answer:
+        """Move `amount` to a registered payee at once, or decline with a reason."""
+        known = self._row("SELECT 1 FROM payees WHERE customer = ? AND payee = ?", (customer, payee))
+        return self._pay(key, "transfer", customer, payee, amount, now, "" if known else "unknownPayee")
+
+    def pay_bill(self, key: str, customer: str, bill: str, amount: Money, now: float) -> Answer:
+        """Pay a bill that is due, whole or in part, at once; or decline with a reason."""
+        row = self._row("SELECT minor FROM bills WHERE customer = ? AND bill = ?", (customer, bill))
+        against = "unknownBill" if row is None else "moreThanDue" if amount.minor > row[0] else ""
+        return self._pay(key, "bill", customer, bill, amount, now, against)
+
+    def deposit(self, key: str, customer: str, amount: Money, now: float) -> Answer:
+        """Credit notes that a machine stored."""
+
+        def work() -> tuple[int, Body, int | None]:
+            row = self._row("SELECT currency FROM customers WHERE id = ?", (customer,))
+            if row is None:
+                raise _Refused(404, "notFound", "no such customer")
+            if row[0] != amount.currency:
+                raise _Refused(422, "wrongCurrency", f"the account is in {row[0]}")
+            self._move("deposit", now, amount.currency, {"cash": -amount.minor, _of(customer): amount.minor})
+            return 201, {"key": key, "customerId": customer, "amount": amount.to_dict()}, None
+
+        return self._once(key, "deposit", {"customer": customer, **amount.to_dict()}, work)
+
+    def request(self, key: str, customer: str, service: str) -> Answer:
+        """Note that a customer wants a service at the counter; the ticket is called there."""
+
+        def work() -> tuple[int, Body, int | None]:
+            if self._row("SELECT 1 FROM customers WHERE id = ?", (customer,)) is None:
+                raise _Refused(404, "notFound", "no such customer")
+            count = self._value("SELECT count(*) FROM requests WHERE operation = 'request' AND status = 201")
+            return 201, {"key": key, "customerId": customer, "service": service, "ticket": f"C{count + 1:03d}"}, None
+
+        return self._once(key, "request", {"customer": customer, "service": service}, work)
+
+    def _pay(self, key: str, what: str, customer: str, party: str, amount: Money, now: float, against: str) -> Answer:
+        def work() -> tuple[int, Body, int | None]:
+            reason = self._reason_against(customer, amount, now) or against
+            self._db.execute(
+                "INSERT INTO payments (key, what, customer, party, currency, amount, reason, day)"
+                " VALUES (?,?,?,?,?,?,?,?)",
+                (key, what, customer, party, amount.currency, amount.minor, reason, _day(now)),
+            )
+            if not reason:
+                side = f"{'payees' if what == 'transfer' else 'billers'}:{party}"
+                self._move(what, now, amount.currency, {_of(customer): -amount.minor, side: amount.minor})
+                if what == "bill":
+                    self._db.execute(
+                        "UPDATE bills SET minor = minor - ? WHERE customer = ? AND bill = ?",
+                        (amount.minor, customer, party),
+                    )
+            return 201, self._payment(key), None
+
+        return self._once(key, what, {"customer": customer, "party": party, **amount.to_dict()}, work)
+
     # --- questions ---------------------------------------------------------------------------------------------------
 
     def find(self, key: str) -> Answer:
@@ -219,6 +293,55 @@ class BankStore:
                 "available": {"minor": available, "currency": row[0]},
             },
         )
+
+    def payment(self, key: str) -> Answer:
+        """What the transfer or bill payment under `key` did."""
+        if self._row("SELECT 1 FROM payments WHERE key = ?", (key,)) is None:
+            return Answer(200, {"key": key, "state": "absent"})
+        return Answer(200, self._payment(key))
+
+    def payee(self, customer: str, payee: str) -> Answer:
+        row = self._row("SELECT name FROM payees WHERE customer = ? AND payee = ?", (customer, payee))
+        if row is None:
+            return problem(404, "notFound", "no such payee")
+        return Answer(200, {"customerId": customer, "payeeId": payee, "name": row[0]})
+
+    def bill(self, customer: str, bill: str) -> Answer:
+        row = self._row(
+            "SELECT b.minor, c.currency FROM bills b JOIN customers c ON c.id = b.customer"
+            " WHERE b.customer = ? AND b.bill = ?",
+            (customer, bill),
+        )
+        if row is None:
+            return problem(404, "notFound", "no such bill")
+        due = {"minor": row[0], "currency": row[1]}
+        return Answer(200, {"customerId": customer, "billId": bill, "state": "due" if row[0] else "paid", "due": due})
+
+    def pension(self, customer: str) -> Answer:
+        row = self._row(
+            "SELECT p.minor, p.paid_on, c.currency FROM pensions p"
+            " JOIN customers c ON c.id = p.customer WHERE c.id = ?",
+            (customer,),
+        )
+        if row is None:
+            return problem(404, "notFound", "no pension is paid to this account")
+        return Answer(200, {"customerId": customer, "amount": {"minor": row[0], "currency": row[2]}, "paidOn": row[1]})
+
+    def statement(self, customer: str, period: str, now: float) -> Answer:
+        """The last five entries of `period` (`recent this-month last-month`), newest first, a line of text each."""
+        if self._row("SELECT 1 FROM customers WHERE id = ?", (customer,)) is None:
+            return problem(404, "notFound", "no such customer")
+        begin, end = _period(period, now)
+        lines = [
+            f"{datetime.fromtimestamp(at, UTC):%m-%d} {what} {'+' if minor > 0 else '-'}"
+            f"{Money(abs(minor), cur).decimal()}"
+            for what, minor, cur, at in self._db.execute(
+                "SELECT what, minor, currency, at FROM entries WHERE account = ? AND at >= ? AND at < ?"
+                " ORDER BY seq DESC LIMIT 5",
+                (_of(customer), begin, end),
+            )
+        ]
+        return Answer(200, {"customerId": customer, "period": period, "entries": lines})
 
     def total(self, account: str, currency: str) -> int:
         """The sum of an account's entries: `holds`, `cash`, `opening` or `customer:ID`. Only `opening` goes below 0."""
@@ -266,6 +389,9 @@ class BankStore:
             "SELECT coalesce(sum(amount - released), 0) FROM authorisations"
             " WHERE customer = ? AND day = ? AND state != 'declined'",
             (customer, _day(now)),
+        ) + self._value(
+            "SELECT coalesce(sum(amount), 0) FROM payments WHERE customer = ? AND day = ? AND reason = ''",
+            (customer, _day(now)),
         )
         return "dailyLimit" if spent + amount.minor > limit else ""
 
@@ -300,6 +426,12 @@ class BankStore:
         self._db.execute(
             "INSERT INTO customers VALUES (?,?,?,?)", (c.id, currency, int(c.blocked), c.daily_limit.minor)
         )
+        for payee, name in c.payees:
+            self._db.execute("INSERT INTO payees VALUES (?,?,?)", (c.id, payee, name))
+        for bill, minor in c.bills:
+            self._db.execute("INSERT INTO bills VALUES (?,?,?)", (c.id, bill, minor))
+        if c.pension:
+            self._db.execute("INSERT INTO pensions VALUES (?,?,?)", (c.id, *c.pension))
         self._move("opening", 0.0, currency, {"opening": -c.opening.minor, _of(c.id): c.opening.minor})
 
     def _authorisation(self, seq: int) -> Body:
@@ -319,6 +451,23 @@ class BankStore:
             "amount": {"minor": amount, "currency": currency},
             "captured": {"minor": captured, "currency": currency},
             "released": {"minor": released, "currency": currency},
+        }
+        return {**body, "reason": reason} if reason else body
+
+    def _payment(self, key: str) -> Body:
+        row = self._row(
+            "SELECT seq, what, customer, party, currency, amount, reason FROM payments WHERE key = ?", (key,)
+        )
+        assert row is not None
+        seq, what, customer, party, currency, amount, reason = row
+        body: Body = {
+            "key": key,
+            "state": "declined" if reason else "done",
+            "what": what,
+            "customerId": customer,
+            "partyId": party,
+            "amount": {"minor": amount, "currency": currency},
+            "reference": f"P{seq:06d}",
         }
         return {**body, "reason": reason} if reason else body
 
@@ -378,6 +527,16 @@ def _seq(authorisation: str) -> int:
     return (
         int(digits) if authorisation[:1] == "A" and digits.isascii() and digits.isdigit() and len(digits) < 18 else -1
     )
+
+
+def _period(period: str, now: float) -> tuple[float, float]:
+    today = datetime.fromtimestamp(now, UTC)
+    this = today.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    last = (this - timedelta(days=1)).replace(day=1)
+    return {
+        "this-month": (this.timestamp(), now + 1),
+        "last-month": (last.timestamp(), this.timestamp()),
+    }.get(period, (0.0, now + 1))
 
 
 def _day(now: float) -> int:

@@ -16,11 +16,12 @@ from typing import Any
 
 from kiosk.adapters.bank import BankClient, Tls
 from kiosk.adapters.bank_map import BankMap, load_map
-from kiosk.adapters.flowfile import load_house, verbs_of
+from kiosk.adapters.flowfile import verbs_of
 from kiosk.adapters.journal import RESERVE, Journal, JournalFailed
-from kiosk.core.fold import Diverged
+from kiosk.core.fold import Diverged, digests
 from kiosk.events import Hear, Opened, Said, Say
 from kiosk.run.config import Config
+from kiosk.run.houses import Houses
 from kiosk.run.links import Gone, Worker
 from kiosk.run.processes import Processes
 from kiosk.run.senses import Ears, Eyes, SpokenEars, Tell, TypedEars, speech_event
@@ -76,9 +77,9 @@ async def serve(
     """
     tell = tell if config.show_words else discreet(tell)
     bank_map = load_map(config.bank_profile / "map.yaml")
-    house = load_house(config.flows, verbs_of(bank_map))
     bank = _bank(config, bank_map)
     config.state.mkdir(parents=True, exist_ok=True)
+    houses = Houses(config.flows, verbs_of(bank_map), config.state / "flows")
     journal = Journal(config.journal, new_name=f"{config.name}-{uuid.uuid4().hex[:6]}", reserve=RESERVE)
     idle = {"speech", "vision"} if settle_only else {"speech"} if text else set()
     commands = {n: c for n, c in config.processes.items() if n not in idle}
@@ -87,12 +88,13 @@ async def serve(
     speech = Worker("speech", config.speech_socket, speech_event(tell))
     vision = Worker("vision", config.vision_socket, speech_event(tell))
     ears: Ears = _typed(config, tell, model) if text else SpokenEars(speech, tell)
-    office = Office(house, journal, bank, till, ears, Eyes(vision, tell), tell)
+    office = Office(houses.current, journal, bank, till, ears, Eyes(vision, tell), tell)
     try:
         await processes.start()
-        await processes.unless_refused(_settle(office))
+        await processes.unless_refused(_settle(office, houses))
         if settle_only:
             return
+        _reload_on_hangup(office, houses)
         draining = asyncio.create_task(_drain(office))
         try:
             for worker in (vision,) if text else (vision, speech):
@@ -129,11 +131,12 @@ def _bank(config: Config, bank_map: BankMap) -> BankClient:
         ) from e
 
 
-async def _settle(office: Office) -> None:
+async def _settle(office: Office, houses: Houses) -> None:
     """Every session that a power cut left open ends now: done, undone, or a numbered case (FAULTS I4)."""
     for session in office.journal.sessions():
         try:
-            conversation = Conversation.resume(office, session)
+            begun = next(office.journal.entries(session)).body.get("flows", {})
+            conversation = Conversation.resume(office, session, houses.of(begun))
         except Diverged as e:
             raise OperatorError(
                 f"session {session} was begun under other flows: {e}",
@@ -145,6 +148,20 @@ async def _settle(office: Office) -> None:
             reason = await conversation.recover()
             office.tell("recovered", session=session, reason=reason)
     office.tell("settled", pending=await office.drain())
+
+
+def _reload_on_hangup(office: Office, houses: Houses) -> None:
+    """SIGHUP (`systemctl reload kiosk`) puts edited flows into service: all of them, or none and a word why."""
+
+    def reload() -> None:
+        try:
+            office.house = houses.reload()
+            office.tell("reloaded", flows=digests(office.house))
+        except OperatorError as e:
+            office.tell("not_reloaded", why=str(e))
+
+    with suppress(ValueError, RuntimeError, NotImplementedError):  # not in the main thread: nobody sends signals there
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload)
 
 
 async def _drain(office: Office) -> None:

@@ -106,20 +106,23 @@ class Office:
 class Conversation:
     """One session from its first event to its close."""
 
-    def __init__(self, office: Office, session: str, state: State | None = None) -> None:
+    def __init__(self, office: Office, session: str, state: State | None = None, house: House | None = None) -> None:
         self._office = office
+        #: the flows that this session began with: a reload is for those that begin later
+        self._house = house or office.house
         self._session = session
         self._state = state
 
     @classmethod
-    def resume(cls, office: Office, session: str) -> Conversation | None:
-        """The conversation of an open session of the journal, or None when it was closed.
+    def resume(cls, office: Office, session: str, house: House | None = None) -> Conversation | None:
+        """The conversation of an open session of the journal, or None when it was closed. `house`: its own flows.
 
         Raises:
             Diverged: today's flows cannot explain it.
         """
-        state = fold(office.house, office.journal.entries(session))
-        return None if state is None or state.closed else cls(office, session, state)
+        house = house or office.house
+        state = fold(house, office.journal.entries(session))
+        return None if state is None or state.closed else cls(office, session, state, house)
 
     async def run(self, event: Event, *more: Event) -> str:
         """Play on from `event` (and those that follow at once) until the session closes; the reason of its close."""
@@ -142,10 +145,10 @@ class Conversation:
         """Decide, write down, and only then hand out what is to be done."""
         began = time.perf_counter()
         if isinstance(event, Said):
-            event = cut_down(event, choices(self._office.house, self._state, event.understood))
+            event = cut_down(event, choices(self._house, self._state, event.understood))
         before = self._state
-        state, effects = advance(self._office.house, before, event)
-        self._office.record(self._session, "turn", turn_body(event, effects, digests(self._office.house)))
+        state, effects = advance(self._house, before, event)
+        self._office.record(self._session, "turn", turn_body(event, effects, digests(self._house)))
         self._state = state
         self._office.tell(
             "turn",

@@ -21,6 +21,9 @@ from kiosk.values import Money, OperatorError
 TOKEN_S = 90
 #: after a lost answer the device is asked for this long before what it did is called unknown (FAULTS I4)
 ASK_S = 60.0
+#: what is offered instead of an amount that cannot be paid: hundreds, at most this many of them are asked about
+OFFER_STEP = 10_000
+OFFER_TRIES = 60
 T = TypeVar("T")
 
 
@@ -47,9 +50,19 @@ class Till:
     async def denominate(self, effect: Denominate) -> Done:
         try:
             payable = await self._with(lambda c: c.denominate(effect.amount.minor, effect.amount.currency))
+            if payable is not None:
+                return Done(effect.id, "ok")
+            return Done(effect.id, "not_payable", {"payable": await self._most_below(effect.amount)})
         except (OSError, DeviceRefused):
             return Done(effect.id, "error")
-        return Done(effect.id, "not_payable" if payable is None else "ok")
+
+    async def _most_below(self, amount: Money) -> Money:
+        """The most that the cassettes can pay below `amount`, in steps of `OFFER_STEP`; nothing if they are empty."""
+        first = (amount.minor - 1) // OFFER_STEP * OFFER_STEP
+        for minor in range(first, max(0, first - OFFER_TRIES * OFFER_STEP), -OFFER_STEP):
+            if await self._with(lambda c, m=minor: c.denominate(m, amount.currency)) is not None:  # type: ignore[misc]
+                return Money(minor, amount.currency)
+        return Money(0, amount.currency)
 
     async def dispense(self, effect: Dispense) -> Done:
         """Once on the wire. Any doubt about what came back is `lost`: then the device is asked, never told again."""
