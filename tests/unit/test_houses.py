@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from world import World, said
+from kiosk.prove.world import World, said
 
 from kiosk import paths
 from kiosk.adapters.journal import Journal
