@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
 import click
+from rich.cells import cell_len
 
 from kiosk.cli.common import emit, json_option, progress_bar, run_async
 from kiosk.values import Lang, Money, OperatorError
@@ -48,40 +48,94 @@ def command(lang: Lang, fault: str | None, wavs: tuple[Path, ...], fast: bool, n
         for line in transcript.lines(event):
             click.echo(line)
 
+    words = _WORDS[lang]
     if not as_json:
-        click.echo(f"kiosk demo, {lang}{f', fault {fault}: {PLANS[fault].explain}' if fault else ''}")
-        click.echo("Liveness of the face is not checked in this demo. Starting the kiosk's processes …")
+        click.echo(words["title"] + (f" · {fault}: {PLANS[fault].explain[lang]}" if fault else ""))
+        click.echo(words["starting"] + "\n")
     with progress_bar() as progress:
         options: dict[str, Any] = {"fault": fault or "", "fast": fast, "wavs": wavs, "noise_db": noise_db}
         summary = run_async(play(lang, tell, progress=progress, **options))
     if as_json:
         emit(summary)
     else:
-        _print(summary)
+        _print(summary, words)
     sys.exit(0 if summary["ok"] else 1)
 
 
-def _print(s: dict[str, Any]) -> None:
+#: what the command itself says; the transcript has words of its own
+_WORDS: dict[Lang, dict[str, str]] = {
+    "zh": {
+        "title": "取款演示",
+        "starting": "演示中不做活体检测。正在启动各进程，首次运行需要几分钟……",
+        "ended": "结局",
+        "sums": "银行与日志：授权 {authorised}，扣款 {captured}，释放 {released}",
+        "notes": "钞票：付出 {presented} 张，回收 {rejected} 张，不明 {unknown} 张；出钞机自己记得付出 {left} 张",
+        "cases": "交给工作人员的个案",
+        "number": "第 {} 号",
+        "stages": "各阶段耗时中位数（毫秒）",
+        "waits": "说完到听见回答：p50 {p50} 毫秒，p95 {p95} 毫秒",
+        "books": "账目",
+        "agree": "三本账一致（银行、日志、出钞机）",
+        "case": "有一笔说不清，已记为个案，其余一致",
+        "differ": "账目不一致",
+        "log": "日志",
+        "endpoint": "断句",
+        "hear": "听写",
+        "understand": "理解",
+        "flow": "流程",
+        "speak first sound": "出声",
+        "face": "人脸",
+        "bank": "银行",
+        "paid": "已付款",
+        "paid in part": "付出一部分",
+        "nothing paid": "未付款",
+        "in doubt": "付款存疑",
+        "bank silent": "银行无答复",
+        "face refused": "人脸不符",
+        "other voice": "声音不符",
+        "timed out": "等候超时",
+        "cancelled": "顾客取消",
+        "attendant": "转人工",
+    },
+    "en": {
+        "title": "A withdrawal, played",
+        "starting": "Liveness of the face is not checked here. Starting the processes; the first run takes minutes …",
+        "ended": "ended",
+        "sums": "bank and journal: authorised {authorised}, captured {captured}, released {released}",
+        "notes": "notes: {presented} paid, {rejected} rejected, {unknown} unknown; the dispenser remembers {left} paid",
+        "cases": "cases for the operator",
+        "number": "No. {}",
+        "stages": "median ms",
+        "waits": "end of speech to first sound of the answer: p50 {p50} ms, p95 {p95} ms",
+        "books": "books",
+        "agree": "bank, journal and dispenser agree",
+        "case": "one dispense is in doubt and is a numbered case; all else agrees",
+        "differ": "they DIFFER",
+        "log": "log",
+    },
+}
+
+
+def _print(s: dict[str, Any], words: dict[str, str]) -> None:
+    """The receipt as it was printed, and the money in three books."""
     for receipt in s["receipts"]:
-        width = max(len(line) for line in receipt) + 4
-        click.echo("\n  " + "-" * width)
+        width = max(map(cell_len, receipt))
+        click.echo("\n  ┌" + "─" * (width + 4) + "┐")
         for line in receipt:
-            click.echo(f"    {line}")
-        click.echo("  " + "-" * width)
-
-    def money(minor: int) -> str:
-        return f"{Money(minor).shown()} CNY"
-
-    click.echo(f"\nended: {s['ended']}")
-    sums = ", ".join(f"{what} {money(s[f'{what}_minor'])}" for what in ("authorised", "captured", "released"))
-    click.echo(f"bank and journal: {sums}")
-    counts = ", ".join(f"{n} {what}" for what, n in s["notes"].items())
-    click.echo(f"notes: {counts}; the machine itself remembers {json.dumps(s['left_machine'])} out")
+            click.echo(f"  │  {line}{' ' * (width - cell_len(line))}  │")
+        click.echo("  └" + "─" * (width + 4) + "┘")
+    sums = {what: f"{Money(s[f'{what}_minor']).shown()} CNY" for what in ("authorised", "captured", "released")}
+    colon = "：" if words is _WORDS["zh"] else ": "
+    click.echo(f"\n{words['ended']}{colon}{words.get(s['ended'], s['ended'])}")
+    click.echo(words["sums"].format(**sums))
+    click.echo(words["notes"].format(**s["notes"], left=sum(s["left_machine"].values())))
     if s["cases"]:
-        click.echo(f"cases for the operator: {', '.join(f'No. {n}' for n in s['cases'])}")
+        click.echo(f"{words['cases']}{colon}" + ", ".join(words["number"].format(n) for n in s["cases"]))
     if s["stages_ms"]:
-        click.echo("median ms: " + " · ".join(f"{k} {v:g}" for k, v in s["stages_ms"].items()))
-        click.echo(f"voice to voice: p50 {s['voice_to_voice_ms']['p50']} ms, p95 {s['voice_to_voice_ms']['p95']} ms")
-    click.echo(f"books: {s['books']}" + "".join(f"\n  {r}" for r in s["reasons"]))
+        stages = " · ".join(f"{words.get(k, k)} {v:.0f}" for k, v in s["stages_ms"].items())
+        click.echo(f"{words['stages']}{colon}{stages}")
+    if s["voice_to_voice_ms"]["p50"] is not None:
+        click.echo(words["waits"].format(**{k: f"{v:.0f}" for k, v in s["voice_to_voice_ms"].items()}))
+    click.echo(f"{words['books']}{colon}{words[s['books']]}" + "".join(f"\n  {r}" for r in s["reasons"]))
     for line in s["log"]:
-        click.echo(f"  log: {line}", err=True)
+        click.echo(f"  {words['log']}{colon}{line}", err=True)

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
-from kiosk.cli.common import emit, json_option
-from kiosk.cli.pairs import Pair, read_pairs
-from kiosk.ports import Vector
-from kiosk.values import OperatorError
+from kiosk.cli.common import json_option
+from kiosk.cli.pairs import embedded, read_pairs, report
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -27,48 +24,9 @@ def trials(file: Path, as_json: bool) -> None:
     With labels, error rates follow; a pair in which a sound holds too little speech has no score and is left out of
     them.
     """
-    from kiosk.core.trials import summary
-
-    pairs = read_pairs(file)
-    vectors = _vectors(pairs)
-    scores, labels = [], []
-    for pair in pairs:
-        a, b = vectors[pair.a_path], vectors[pair.b_path]
-        score = None if a is None or b is None else round(float(a @ b), 6)
-        row: dict[str, Any] = {"a": pair.a, "b": pair.b, "score": score}
-        if pair.label is not None:
-            row["label"] = pair.label
-            if score is not None:
-                scores.append(score)
-                labels.append(pair.label)
-        if score is None:
-            silent = [name for name, vector in ((pair.a, a), (pair.b, b)) if vector is None]
-            row["error"] = f"too little speech in {' and '.join(dict.fromkeys(silent))}"
-        if as_json:
-            emit(row)
-        else:
-            click.echo(f"{pair.a}\t{pair.b}\t{row['error'] if score is None else format(score, '.4f')}")
-    if pairs[0].label is not None:
-        rates = {"event": "summary", **summary(scores, labels), "failed": len(pairs) - len(scores)}
-        if as_json:
-            emit(rates)
-        else:
-            click.echo("\t".join(f"{k} {v}" for k, v in rates.items() if k != "event"))
-
-
-def _vectors(pairs: list[Pair]) -> dict[Path, Vector | None]:
-    """Each sound embedded once, however many pairs name it, and all of them before the first answer."""
     from kiosk.adapters import ge2e, silero
     from kiosk.adapters.sound import read
 
+    pairs = read_pairs(file)
     embedder = ge2e.load(silero.load())
-    vectors: dict[Path, Vector | None] = {}
-    for pair in pairs:
-        for path in (pair.a_path, pair.b_path):
-            if path in vectors:
-                continue
-            try:
-                vectors[path] = embedder.embed(read(path))
-            except OperatorError as e:
-                raise OperatorError(f"{path} {e.what}", where=pair.where, remedy=e.remedy) from e
-    return vectors
+    report(pairs, embedded(pairs, lambda path: embedder.embed(read(path))), "too little speech", as_json)

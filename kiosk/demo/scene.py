@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -47,27 +47,50 @@ class Fault:
     stranger: bool = False
     other_voice: bool = False
     power_cut: bool = False
-    explain: str = ""
+    explain: dict[Lang, str] = field(default_factory=dict)
 
 
 FAULTS: dict[str, Fault] = {
     "bank-timeout": Fault(
         ("bank silent",),
         bank=("authorise:timeout-after-commit:always", "status:timeout-before-commit:always"),
-        explain="the bank holds the money but never answers: the hold must be undone, no cash may move",
+        explain={
+            "zh": "银行冻结了款项却一直不答复：冻结必须撤销，一张钞票也不能出",
+            "en": "the bank holds the money but never answers: the hold must be undone, no cash may move",
+        },
     ),
     "dispense-jam": Fault(
         ("paid in part", "in doubt"),
         dispenser="jam-after=4",
-        explain="the dispenser jams after four notes: only what surely left may be charged",
+        explain={
+            "zh": "出钞机出到第四张卡住：只能扣确实付出的钱，说不清的记为个案",
+            "en": "the dispenser jams after four notes: only what surely left may be charged, doubt is a case",
+        },
     ),
-    "wrong-face": Fault(("face refused",), stranger=True, explain="another person stands before the camera"),
-    "other-voice": Fault(("other voice",), other_voice=True, explain="another person names the amount"),
+    "wrong-face": Fault(
+        ("face refused",),
+        stranger=True,
+        explain={
+            "zh": "摄像头前是另一个人：不得再问钱的事",
+            "en": "another person stands before the camera: nothing about money may be asked",
+        },
+    ),
+    "other-voice": Fault(
+        ("other voice",),
+        other_voice=True,
+        explain={
+            "zh": "说金额的是另一个人的声音：再问一次，仍不是本人就结束",
+            "en": "another person names the amount: asked once more, then ended, no cash may move",
+        },
+    ),
     "power-cut": Fault(
         ("in doubt", "paid", "paid in part", "nothing paid"),
         dispenser="power-loss-after=4",
         power_cut=True,
-        explain="the power fails while the dispenser counts",
+        explain={
+            "zh": "点钞时断电：重启后只问出钞机付了多少，绝不再付一次",
+            "en": "the power fails while notes are counted: after the restart the device is asked, never told again",
+        },
     ),
 }
 _GOOD = Fault(("paid",))
@@ -180,7 +203,8 @@ async def attend(
             elif event["event"] == "dispense" and power_cut and not event["ask"]:
                 await stage.dispenser_died()
                 await stage.cut_power()
-                tell({"event": "power_cut", "what": "everything in the box, in the middle of the count"})
+                what = "everything in the box, in the middle of the count"
+                tell({"event": "power_cut", "what": what, "now_ms": event["now_ms"]})
     finally:
         if microphone is not None:
             await asyncio.to_thread(microphone.close)

@@ -39,6 +39,8 @@ def test_the_founding_scene(lang: str) -> None:
     assert [e["intent"] for e in understood] == ["withdraw", understood[1]["intent"], "yes"]
     assert all("llm" in e["route"] for e in understood), "the language model was not asked"
     assert any(e["event"] == "voice" and e["outcome"] == "kept" for e in events)
+    (forgotten,) = (e for e in events if e["event"] == "forgotten")  # a worker that takes over a second answers no
+    assert (forgotten["voice"], forgotten["face"]) == (True, True)
     (receipt,) = summary["receipts"]
     assert any("1,000" in line for line in receipt)
 
