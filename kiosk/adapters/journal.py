@@ -2,7 +2,7 @@
 
 Each row's hash covers the row and the hash before it, so a changed, missing or reordered row is found by `verify`.
 After a row that could not be synced no more is taken (`JournalFailed`): what follows a failed sync cannot be trusted
-before the file is opened and folded again. On a full disk a reserve is given up first, for the open session's last rows.
+before the file is opened and folded again. On a full disk a reserve is given up first, for the open session.
 SQLite comes from `apsw`, because Python's own is older than 3.51.3 on Debian 12 and has the WAL-reset bug.
 """
 

@@ -68,6 +68,7 @@ class Bank:
     faults: float
     holds: dict[str, list[int]] = field(default_factory=dict)  # key → [authorised, captured, released]
     dead: set[str] = field(default_factory=set)
+    declined: set[str] = field(default_factory=set)
     #: requests that still wander about in the network
     late: list[CallBank] = field(default_factory=list)
     down: bool = False
@@ -97,7 +98,9 @@ class Bank:
             if call.id in self.dead:
                 return "declined", {"reason": "keyReversed"}
             if call.id not in self.holds:
-                if self.rng.random() < 0.1:
+                # the same key gets the same answer, however often and late it comes
+                if call.id in self.declined or self.rng.random() < 0.1:
+                    self.declined.add(call.id)
                     return "declined", {"reason": "insufficientFunds"}
                 self.holds[call.id] = [amount.minor, 0, 0]
             return "approved", {"authorisation": call.id}

@@ -19,7 +19,7 @@ from kiosk.prove import sim
 from kiosk.prove.world import World
 
 #: KIOSK_SEEDS=N plays N days; the long campaign is `kiosk prove sim --seeds N`
-SEEDS = int(os.environ.get("KIOSK_SEEDS", "1200"))
+SEEDS = int(os.environ.get("KIOSK_SEEDS", "1000"))
 
 
 def test_days_with_faults_everywhere_lose_no_money() -> None:

@@ -137,3 +137,10 @@ def test_three_misses_bring_a_person(house: House) -> None:
     assert not any(isinstance(e, CallBank | Dispense) for e in effects)
     too_much = said("九千九百元", "amount", Money(990_000), (0, 5))
     assert play(house, *ASKED, *[too_much] * 3)[0].waiting == state.waiting
+
+
+def test_an_old_yes_dies_with_its_amount(house: House) -> None:
+    state, _ = play(house, *READ_BACK)
+    agreed = replace(state, confirmed=Money(60_000))
+    after, _ = advance(house, agreed, said("不，六百元", "no", Money(60_000), (2, 5)))
+    assert (after.slots["amount"], after.confirmed) == (Money(60_000), None)
