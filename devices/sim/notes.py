@@ -251,6 +251,12 @@ def fresh(name: str, put: str, values: tuple[int, ...]) -> dict[str, Any]:
 
 
 def wire(
-    name: str, values: tuple[int, ...], link: Path | None, state: Path | None, put: str, found: dict[str, float], seed: int
+    name: str,
+    values: tuple[int, ...],
+    link: Path | None,
+    state: Path | None,
+    put: str,
+    found: dict[str, float],
+    seed: int,
 ) -> tuple[Memory, Cable]:
     return Memory(state, fresh(name, put, values)), Cable(link, seed, found.get("chaos", 0) / 100)

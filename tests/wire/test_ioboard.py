@@ -65,7 +65,8 @@ def test_a_fault_that_is_got_over(sim: Callable[..., Sim], fault: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "why"), [("silent", "does not answer"), ("lose-reply=3", "does not answer"), ("busy", "busy"), ("map", "2")]
+    ("fault", "why"),
+    [("silent", "does not answer"), ("lose-reply=3", "does not answer"), ("busy", "busy"), ("map", "2")],
 )
 def test_a_fault_that_is_told(sim: Callable[..., Sim], fault: str, why: str) -> None:
     async def act(board: IoBoard) -> None:

@@ -61,7 +61,7 @@ def cash_in(sim: Sim, *decisions: str, settle: float = 8.0, journal: Journal | N
             for decision in decisions:
                 assert await one.next_item(8) is not None, await one.status()
                 await (one.stack if decision == "stack" else one.give_back)(settle)
-            return await one.cash_in_end(1.5)
+            return await one.cash_in_end(0.8)
         finally:
             await one.close()
 
