@@ -204,7 +204,7 @@ class NoteAcceptor:
                     self._why = str(e)
                     self.line.close()
                     await asyncio.sleep(REOPEN)
-        except Exception as e:  # noqa: BLE001 - whatever it was, the next call says so, and no byte follows
+        except Exception as e:
             log.exception("the acceptor's driver stops")
             self._failed = e
             self.line.close()

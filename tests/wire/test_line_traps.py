@@ -116,8 +116,9 @@ def test_a_line_that_hung_up_is_lost_and_nothing_else(far: tuple[int, str]) -> N
         line.open()
         os.close(far[0])
         with pytest.raises(LineLost):
-            await line.write(b"x")
             await line.read(0.5)
+        with pytest.raises(LineLost):
+            await line.write(b"x")
         assert not line.is_open
         line.close()
 
