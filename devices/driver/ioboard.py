@@ -130,7 +130,7 @@ class IoBoard:
         await self._ask(5, bytes([0, coil, 0xFF if on else 0, 0]))
 
     async def clear_tamper(self) -> bool:
-        """Clear the latch once; True when the latch is clear afterwards. It is not sent again: after silence it is read."""
+        """Clear the latches; True when they are clear afterwards. It is sent once: after silence they are read."""
         try:
             await self._ask(5, bytes([0, Coil.CLEAR_TAMPER, 0xFF, 0]), pulse=True)
         except BoardError:

@@ -130,8 +130,10 @@ class NoteAcceptor:
         return Health(word in READY, word or "not asked yet")
 
     async def ready(self, timeout: float = 10.0) -> bool:
-        """Wait until the device is polled, set up, and lets nothing in."""
-        return await self._until(lambda: self.line.is_open and self.session.closed, timeout)
+        """Wait until the device is polled, set up, lets nothing in, and a note that was open is settled."""
+        return await self._until(
+            lambda: self.line.is_open and self.session.closed and self.session.escrow.note is None, timeout
+        )
 
     async def cash_in_start(self) -> None:
         self.totals = Totals()
@@ -181,15 +183,16 @@ class NoteAcceptor:
             RuntimeError: the driver stopped, because what it had to write down could not be written.
         """
         end = _now() + timeout
-        while not true():
+        while True:
             if self._failed is not None:
                 raise RuntimeError("the acceptor's driver stopped") from self._failed
+            if true():
+                return True
             self._news.clear()
             try:
                 await asyncio.wait_for(self._news.wait(), max(0.0, end - _now()))
             except TimeoutError:
                 return true()
-        return True
 
     async def _run(self) -> None:
         try:
@@ -201,7 +204,7 @@ class NoteAcceptor:
                     self._why = str(e)
                     self.line.close()
                     await asyncio.sleep(REOPEN)
-        except Exception as e:  # noqa: BLE001 - whatever it was, the next call says so, and no byte follows
+        except Exception as e:
             log.exception("the acceptor's driver stops")
             self._failed = e
             self.line.close()

@@ -148,6 +148,6 @@ class EbdsSession(Session):
         return acts
 
     def _powered_up(self) -> list[Act]:
-        """The settings are gone; an open note may be stacked without an event (policy A), or given back (unverified)."""
+        """The settings are gone; an open note is stacked without an event (policy A) or given back (unverified)."""
         self._wanted = not self.accepting
         return self.escrow.give_up("power came back while a note was open")

@@ -1,8 +1,8 @@
 """ID-003: poll, set up, and the note from `13 dd` to VEND VALID or back (PROTOCOLS A 5.2). Pure.
 
-    host    11       41          11                            50 (ACK)
-    device     13 63    50 (ACK)    15 = VEND VALID, on every poll until 50
-                                    the credit is written down here, before 50 goes out
+host    11       41          11                            50 (ACK)
+device     13 63    50 (ACK)    15 = VEND VALID, on every poll until 50
+                                the credit is written down here, before 50 goes out
 """
 
 from __future__ import annotations

@@ -181,7 +181,9 @@ class Escrow:
         return self._vanished(f"{word}, and no event came") if self._sure(word) else []
 
     def stuck(self, word: str) -> list[Act]:
-        """The device is in trouble with the note inside."""
+        """The device is in trouble with the note inside; a full stacker is none for a note that came back."""
+        if self._back and word == "full":
+            return self.gone(word)
         return self.give_up(word) if self._sure(word) else []
 
     def give_up(self, why: str) -> list[Act]:

@@ -1,7 +1,7 @@
 """An SDT/SAM reader of resident ID cards: find, select, read, and the text of the answer (PROTOCOLS A 3). Pure.
 
-Only the text block is looked at; the photo is a closed format and is dropped unread. Nothing here writes or keeps what a
-card says, and `Identity` shows none of it when it is printed.
+Only the text block is looked at; the photo is a closed format and is dropped unread. Nothing here writes or keeps what
+a card says, and `Identity` shows none of it when it is printed.
 """
 
 from __future__ import annotations

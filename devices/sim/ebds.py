@@ -12,7 +12,15 @@ from devices.sim.base import parse_faults, run
 from devices.sim.notes import FAULTS, Mechanics, wire
 
 VALUES = (1, 5, 10, 20, 50, 100)
-BITS = {"disabled": 0x01, "idle": 0x01, "accepting": 0x02, "escrow": 0x04, "stacking": 0x08, "stacked": 0x11, "returning": 0x20}
+BITS = {
+    "disabled": 0x01,
+    "idle": 0x01,
+    "accepting": 0x02,
+    "escrow": 0x04,
+    "stacking": 0x08,
+    "stacked": 0x11,
+    "returning": 0x20,
+}
 BITS |= {"returned": 0x41, "rejecting": 0x20, "full": 0x01, "jam": 0x08, "cheated": 0x01}
 TROUBLE = {"cheated": 0x01, "jam": 0x04, "full": 0x08}
 

@@ -14,7 +14,15 @@ from devices.sim.notes import FAULTS, Mechanics, crc, wire
 
 VALUES = (5, 10, 20, 50, 100)
 DENOMINATIONS = {0x62: (5, 0), 0x63: (1, 1), 0x64: (2, 1), 0x65: (5, 1), 0x66: (10, 1)}
-CODES = {"idle": 0x11, "accepting": 0x12, "stacking": 0x14, "stacked": 0x15, "returning": 0x18, "disabled": 0x1A}
+CODES = {
+    "idle": 0x11,
+    "returned": 0x11,
+    "accepting": 0x12,
+    "stacking": 0x14,
+    "stacked": 0x15,
+    "returning": 0x18,
+    "disabled": 0x1A,
+}
 CODES |= {"initialise": 0x1B, "full": 0x43, "jam": 0x46, "cheated": 0x48}
 
 

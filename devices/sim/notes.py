@@ -1,7 +1,8 @@
 """The mechanics of a note acceptor: a customer's hand, a head with an escrow, a way to the stacker, a stacker.
 
 A note is in one place at any time: `brought = hand + head + way + stacked + returned`, whatever the line says. What
-power leaves in the head is given back after the next reset, what it leaves on the way is stacked then, without an event.
+power leaves in the head is given back after the next reset; what it leaves on the way is stacked then, without an
+event.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ FAULTS: dict[str, tuple[float, str]] = {
 HOLD = 10.0  #: seconds in escrow before it gives the note back
 
 
-def crc(data: bytes) -> int:
+def crc(data: bytes | bytearray) -> int:
     """Reflected 8408, from 0: `123456789` gives 2189."""
     value = 0
     for byte in data:
@@ -251,6 +252,12 @@ def fresh(name: str, put: str, values: tuple[int, ...]) -> dict[str, Any]:
 
 
 def wire(
-    name: str, values: tuple[int, ...], link: Path | None, state: Path | None, put: str, found: dict[str, float], seed: int
+    name: str,
+    values: tuple[int, ...],
+    link: Path | None,
+    state: Path | None,
+    put: str,
+    found: dict[str, float],
+    seed: int,
 ) -> tuple[Memory, Cable]:
     return Memory(state, fresh(name, put, values)), Cable(link, seed, found.get("chaos", 0) / 100)

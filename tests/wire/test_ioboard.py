@@ -65,13 +65,17 @@ def test_a_fault_that_is_got_over(sim: Callable[..., Sim], fault: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "why"), [("silent", "does not answer"), ("lose-reply=3", "does not answer"), ("busy", "busy"), ("map", "2")]
+    ("fault", "why"),
+    [("silent", "does not answer"), ("lose-reply=3", "does not answer"), ("busy", "busy"), ("map", "2")],
 )
 def test_a_fault_that_is_told(sim: Callable[..., Sim], fault: str, why: str) -> None:
     async def act(board: IoBoard) -> None:
-        with pytest.raises(BoardError, match=why):
+        async def both() -> None:
             await board.check()
             await board.set_coil(Coil.FAN, True)
+
+        with pytest.raises(BoardError, match=why):
+            await both()
 
     on(sim("ioboard", "--fast", "--fault", fault), act)
 

@@ -44,7 +44,16 @@ def test_the_text_and_nothing_of_it_in_the_log(sim: Callable[..., Sim], caplog: 
 
 @pytest.mark.parametrize(
     "fault",
-    ["no-select", "no-authentication=1", "lose-reply", "corrupt-reply", "short-reply", "corrupt-reply=2", "drip", "noise"],
+    [
+        "no-select",
+        "no-authentication=1",
+        "lose-reply",
+        "corrupt-reply",
+        "short-reply",
+        "corrupt-reply=2",
+        "drip",
+        "noise",
+    ],
 )
 def test_a_fault_that_is_got_over(sim: Callable[..., Sim], fault: str) -> None:
     (got,) = read(sim("sam", "--fast", "--fault", fault))
@@ -53,7 +62,8 @@ def test_a_fault_that_is_got_over(sim: Callable[..., Sim], fault: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "again"), [("no-authentication=3", True), ("corrupt-reply=3", True), ("self-test", False), ("silent", False)]
+    ("fault", "again"),
+    [("no-authentication=3", True), ("corrupt-reply=3", True), ("self-test", False), ("silent", False)],
 )
 def test_a_fault_that_is_told(sim: Callable[..., Sim], fault: str, again: bool) -> None:
     (got,) = read(sim("sam", "--fast", "--fault", fault))
