@@ -102,7 +102,8 @@ def _map(path: Path, document: Document, operation: Operation, verb: str) -> str
         lines.append("        facts:")
     for name, kind in wanted.items():
         if kind == "money":
-            minor, currency = _way(f"{name}.amount", pointers), _way(f"{name}.currency", pointers)
+            minor = next((p for p in pointers if p.lower().endswith(("/minor", "/amount"))), f"/{TODO}")
+            currency = next((p for p in pointers if p.lower().endswith("/currency")), f"/{TODO}")
             lines.append(
                 f"          {name}: {{minor: {minor}, currency: {currency}}}  # {TODO}: a whole number of fen?"
             )

@@ -50,6 +50,9 @@ _WHO = {
 _TEXT = "X1"
 
 
+_NO_VALUE = "no value"
+
+
 class _Lost(Exception):
     """The engine does not go that way."""
 
@@ -116,7 +119,7 @@ class _Writer:
                 continue  # passed without anybody being asked
             self.answer(step, move)
         if rule:
-            if self.stuck != last and self.state.step != last:
+            if self.stuck not in (last, _NO_VALUE) and self.state.step != last:
                 raise _Lost
             return [*self.out, f"{BREAKS}{last}: {rule}"]
         if self.state.step != last or not isinstance(self.waiting, Close):
@@ -221,6 +224,9 @@ class _Writer:
             self.state, effects = advance(self.house, self.state, event)
         except PermissionError as e:
             self.stuck = str(e).removeprefix("step ").partition(":")[0]
+            return
+        except KeyError:  # the step speaks of what has no value
+            self.stuck = _NO_VALUE
             return
         if self.state is before and not effects:
             raise _Lost

@@ -156,6 +156,10 @@ def run(text: str, house: House, reader: Reader, on_step: Callable[[Event, State
             if last.who.startswith(BREAKS) and line is lines[-2] and last.who.removeprefix(BREAKS) in str(e):
                 return state
             raise TalkFailed(line.number, str(e)) from e
+        except KeyError as e:  # only a flow that is not proven speaks of what has no value
+            if lines[-1].who.startswith(BREAKS) and line is lines[-2]:
+                return state
+            raise TalkFailed(line.number, f"{e} has no value yet") from e
         pending = list(effects)
         if on_step:
             on_step(event, state)

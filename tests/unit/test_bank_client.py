@@ -110,6 +110,61 @@ def test_a_hold_is_released(store: BankStore) -> None:
     assert store.total("holds", "CNY") == 0
 
 
+def test_money_moves_to_a_payee_and_a_bill_once(store: BankStore) -> None:
+    son = {"customer": "grace", "payee": "son", "amount": Money(20_000)}
+
+    async def deed(c: BankClient) -> None:
+        found = await c.call("find_payee", {"customer": "grace", "payee": "son"}, "q1")
+        assert found.facts == {"payee_name": "Li*Jun"}
+        assert (await c.call("find_payee", {"customer": "grace", "payee": "cat"}, "q2")).outcome == "absent"
+        for _ in range(2):
+            assert (await c.call("transfer", son, "t1")).facts == {"reference": "P000001"}
+        stranger = await c.call("transfer", {**son, "payee": "cat"}, "t2")
+        assert (stranger.outcome, stranger.facts) == ("declined", {"reason": "unknownPayee"})
+        over = await c.call("transfer", {**son, "amount": Money(490_000)}, "t3")
+        assert over.facts == {"reason": "dailyLimit"}
+        water = {"customer": "grace", "bill": "water"}
+        assert (await c.call("bills", water, "q3")).facts == {"amount_due": Money(4_380)}
+        assert (await c.call("pay_bill", {**water, "amount": Money(4_380)}, "b1")).outcome == "done"
+        assert (await c.call("bills", water, "q4")).outcome == "nothing_due"
+        assert (await c.call("pay_bill", {**water, "amount": Money(1)}, "b2")).facts == {"reason": "moreThanDue"}
+        lines = (await c.call("statement", {"customer": "grace", "period": "recent"}, "q5")).facts
+        assert list(lines) == ["entry1", "entry2", "entry3"]
+        assert str(lines["entry1"]).endswith("bill -43.80")
+
+    play(store, (), deed)
+    assert store.total("customer:grace", "CNY") == 800_000 - 20_000 - 4_380
+    assert store.total("payees:son", "CNY") == 20_000
+
+
+@pytest.mark.parametrize("fault", ["timeout-after-commit", "reset", "wrong-json", "drip", "5xx"])
+def test_a_transfer_is_carried_out_once_whatever_becomes_of_its_answer(store: BankStore, fault: str) -> None:
+    fields = {"customer": "grace", "payee": "son", "amount": Money(20_000)}
+    result = play(store, (f"transfer:{fault}",), lambda c: c.call("transfer", fields, "t1"))
+    assert (result.outcome, result.facts) == ("done", {"reference": "P000001"})
+    assert store.total("payees:son", "CNY") == 20_000
+
+
+def test_a_transfer_to_somebody_else_is_never_believed(store: BankStore) -> None:
+    fields = {"customer": "grace", "payee": "son", "amount": Money(20_000)}
+    result = play(store, ("transfer:wrong-amount:always",), lambda c: c.call("transfer", fields, "t1"))
+    assert (result.outcome, result.why) == ("unknown", "mismatch")
+
+
+def test_a_deposit_is_an_advice_and_credited_once(store: BankStore) -> None:
+    async def deed(c: BankClient) -> None:
+        for _ in range(3):
+            assert (await c.advise("deposit", {"customer": "grace", "amount": Money(30_000)}, "d1")).outcome == "ok"
+        assert (await c.call("pension", {"customer": "alan"}, "q1")).outcome == "absent"
+        assert (await c.call("pension", {"customer": "grace"}, "q2")).facts["pension"] == Money(321_500)
+        ticket = await c.call("request", {"customer": "grace", "service": "pin"}, "r1")
+        assert ticket.facts == {"ticket": "C001"}
+        assert await c.call("request", {"customer": "grace", "service": "pin"}, "r1") == ticket
+
+    play(store, (), deed)
+    assert store.total("customer:grace", "CNY") == 830_000
+
+
 @pytest.mark.parametrize(
     ("customer", "minor", "reason"),
     [("grace", 900_000, "insufficientFunds"), ("grace", 600_000, "dailyLimit"), ("edith", 100, "blocked"),
