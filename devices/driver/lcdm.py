@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from devices.errors import OperatorError
 from devices.framing.lcdm import MOST_NOTES, command
@@ -19,7 +20,7 @@ from devices.transport import Line, LineLost
 
 log = logging.getLogger("devices.lcdm")
 
-STATUS = 0x46
+STATUS, ROM = 0x46, 0x47
 
 
 @dataclass(frozen=True)
@@ -74,10 +75,24 @@ def wire(counts: Mapping[str, int]) -> bytes:
 class CashDispenser:
     """One dispenser on one line. Calls must not overlap."""
 
+    CAPABILITIES: ClassVar[dict[str, Any]] = {"class": "CashDispenser", "units": UNITS, "most": MOST_NOTES}
+
     def __init__(self, line: Line, timing: Timing | None = None) -> None:
         self.line = line
         self.timing = timing or Timing()
         self._link = Link(self.timing)
+
+    async def identify(self) -> dict[str, str]:
+        """Its ROM's name; asks only. Empty when nothing answers."""
+        try:
+            if not self.line.is_open:
+                self.line.open()
+                self._link = Link(self.timing)
+            news = await self._exchange(command(ROM))
+        except (OperatorError, LineLost) as e:
+            log.warning("%s", e)
+            return {}
+        return {"rom": str(news.fields["rom"])} if isinstance(news, Replied) and "rom" in news.fields else {}
 
     async def status(self) -> Health:
         """Ask for error byte and sensors; moves nothing. A line that was lost is opened again by its path."""

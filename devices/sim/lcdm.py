@@ -255,7 +255,14 @@ class Lcdm2000:
 
 
 def main(
-    link: Path | None, state: Path | None, upper: int, lower: int, faults: tuple[str, ...], seed: int, fast: bool
+    link: Path | None,
+    state: Path | None,
+    upper: int,
+    lower: int,
+    faults: tuple[str, ...],
+    seed: int,
+    fast: bool,
+    power_loss_after: int = -1,
 ) -> None:
     """Run until SIGTERM. Notes are loaded only when there is no state file yet.
 
@@ -263,6 +270,8 @@ def main(
         OperatorError: an unknown fault, or a link or state path that can not be used.
     """
     found = parse_faults(faults, FAULTS)
+    if power_loss_after >= 0:
+        found["power-loss-after"] = power_loss_after
     none = {"upper": 0, "lower": 0}
     loaded = {"upper": upper, "lower": lower}
     fresh = {"device": "lcdm2000", "pid": 0, "port": "", "busy": False, "loaded": loaded, "cassettes": dict(loaded)}

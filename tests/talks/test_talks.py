@@ -1,7 +1,5 @@
 """Every talk script that ships fits its flow, and the runner notices when one does not."""
 
-
-
 from __future__ import annotations
 
 from pathlib import Path
