@@ -45,6 +45,7 @@ class Device:
 
 
 _FEED = ("", "Main units of the notes that the customer feeds, as 100,20.")
+_CHECK = ("sum", "How packets are checked: sum or crc.")
 DEVICES: dict[str, Device] = {
     "lcdm2000": Device(
         "Puloon LCDM-2000, a cash dispenser with two cassettes.",
@@ -95,5 +96,23 @@ DEVICES: dict[str, Device] = {
         form="8N2",
         options={"feed": _FEED, "load": (10, "Notes of each value loaded in the recycler of a new state.")},
         fixed={"model": "smartpayout"},
+    ),
+    "coin-acceptor": Device(
+        "A ccTalk coin acceptor at address 2.",
+        "CashAcceptor",
+        "cctalk",
+        "cctalk",
+        "cctalk:CoinAcceptor",
+        options={"feed": ("", "Minor units of the coins that the customer feeds, as 100,50."), "check": _CHECK},
+        fixed={"device": "coin-acceptor"},
+    ),
+    "hopper": Device(
+        "A ccTalk hopper at address 3, opened by its serial number.",
+        "CashDispenser",
+        "cctalk",
+        "cctalk",
+        "cctalk:Hopper",
+        options={"load": (500, "Coins loaded in a new state."), "check": _CHECK},
+        fixed={"device": "hopper"},
     ),
 }

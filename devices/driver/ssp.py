@@ -199,7 +199,7 @@ class CashAcceptor:
         await self._ask(b"\x09")
 
     async def cash_in(self, decide: Callable[[int, str], Awaitable[bool]], timeout: float) -> CashIn:
-        """One note, from the slot to its end. `decide(minor, currency)`, while it lies in escrow: stack it or return it.
+        """One note, from slot to end. `decide(minor, currency)`, while it is in escrow: True stacks it, False returns it.
 
         The note is held as long as `decide` takes. Notes that the device itself refuses are returned by it.
         """

@@ -143,7 +143,7 @@ class Ssp:
     def frames(self, data: bytes) -> list[tuple[int, bytes]]:
         """Whole packets with a good CRC to address 0: sequence flag and data. Everything else is met with silence."""
         self.raw += data
-        found = []
+        found: list[tuple[int, bytes]] = []
         while True:
             start = self.raw.find(0x7F)
             if start < 0:
@@ -188,10 +188,7 @@ class Ssp:
         assert plain is not None
         key = self.key
         answer = self.command(plain, sealed) if plain else b"\xfa"
-        if sealed and key is not None and self.key is key:
-            reply = self.sealed(answer)
-        else:
-            reply = answer
+        reply = self.sealed(answer) if sealed and key is not None and self.key is key else answer
         self.sequence = sequence
         self.last_reply = self.send(sequence, reply)
         self.last_money = paying or (plain[:1] in (b"\x07", b"\x56") and any(b in answer[1:2] for b in (0xEE, 0xD2)))
