@@ -253,6 +253,12 @@ class Hopper(Slave):
             news: Replied | NoAnswer = await self._exchange(167, serial[:3] + bytes([coins]), once=True)
         except (OperatorError, LineLost) as e:
             news = NoAnswer(str(e))
+        return await self.settle(before, news)
+
+    async def settle(self, before: HopperIntent, news: Replied | NoAnswer | None = None) -> Coins:
+        """What became of a journalled dispense; after a restart too, before the next one. Asks only."""
+        coins = before.coins
+        news = news or NoAnswer("the host was restarted")
         for _ in range(5):
             try:
                 return await self._settle(before, news)

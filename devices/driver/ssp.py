@@ -199,22 +199,24 @@ class CashAcceptor:
         await self._ask(b"\x09")
 
     async def cash_in(self, decide: Callable[[int, str], Awaitable[bool]], timeout: float) -> CashIn:
-        """One note, from slot to end. `decide(minor, currency)`, while it is in escrow: True stacks it, False returns it.
+        """One note, from slot to end. `decide(minor, currency)`, while it is in escrow: True stacks, False returns it.
 
         The note is held as long as `decide` takes. Notes that the device itself refuses are returned by it.
         """
         end = _now() + timeout
         wanted: tuple[int, int, str] | None = None
+        refused = False
         try:
             await self._ready()
             await self.enable()
             while True:
                 found = await self.poll()
                 channel = next((e.channel for e in found if e.name == "read" and e.channel), 0)
-                if channel and wanted is None:
+                if channel and wanted is None and not refused:
                     minor, currency = self._worth(channel)
                     wanted = (channel, minor, currency) if await self._held(decide, minor, currency) else None
                     if wanted is None:
+                        refused = True
                         await self._ask(b"\x08")
                     continue
                 if ended := self._cash_in_end(found, wanted):
@@ -302,6 +304,13 @@ class CashAcceptor:
             return await self._watch(books, [])
         except (NotReady, LineLost) as e:
             log.warning("in a payout: %s", e)
+        return await self._asked(books)
+
+    async def settle(self, intent: Intent) -> Payout:
+        """After a restart: what became of a journalled `dispense`. Asks only, nothing is paid. Starts the session."""
+        return await self._asked(_Books(intent.minor, intent.currency, dict(intent.levels), intent.counters))
+
+    async def _asked(self, books: _Books) -> Payout:
         for _ in range(5):
             try:
                 return await self._watch(books, await self._start())
@@ -417,7 +426,8 @@ class _Books:
         if self.end is None and gone == notes == out == 0:
             return Payout(words="it was never begun")
         known = max(self.paid, self.seen)
-        if notes == out and gone <= self.minor and gone >= known:
+        told = self.end is None or self.end.name == "incomplete-payout"  # a jam leaves its note where nobody counts it
+        if told and notes == out and known <= gone <= self.minor:
             return Payout(gone, 0, 0, "told by levels and counters", stop=self.end is not None)
         words = self.end.name if self.end else "no end was told"
         return Payout(known, self.kept, max(0, min(gone, self.minor) - known), words, stop=True)

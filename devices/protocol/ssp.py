@@ -268,6 +268,8 @@ class Event:
     money: dict[str, int] = field(default_factory=dict)
     requested: dict[str, int] = field(default_factory=dict)
     error: int = 0
+    #: of an unreadable one: all that was left of the poll
+    raw: bytes = b""
 
 
 def events(data: bytes) -> list[Event]:
@@ -286,7 +288,7 @@ def events(data: bytes) -> list[Event]:
 def _event(data: bytes) -> tuple[Event, int]:
     code = data[0]
     name, layout = EVENTS.get(code, ("unreadable", 0))
-    unreadable = Event(code, "unreadable"), len(data)
+    unreadable = Event(code, "unreadable", raw=data), len(data)
     if isinstance(layout, int):
         if len(data) < 1 + layout:
             return unreadable

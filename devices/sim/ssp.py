@@ -198,8 +198,8 @@ class Ssp:
         if money and self.spend("lose-reply"):
             return
         if money and self.spend("corrupt-reply"):
-            at = self.random.randrange(3, len(raw))
-            raw = raw[:at] + bytes([raw[at] ^ 1 << self.random.randrange(8)]) + raw[at + 1 :]
+            at = self.cable.random.randrange(3, len(raw))
+            raw = raw[:at] + bytes([raw[at] ^ 1 << self.cable.random.randrange(8)]) + raw[at + 1 :]
         if money and "late" in self.faults:
             time.sleep(self.faults.pop("late") / 10)
         if money and self.spend("split"):

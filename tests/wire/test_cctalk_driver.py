@@ -201,13 +201,21 @@ def test_a_dispense_that_was_not_heard_from_counter_0_is_unknown_and_from_anothe
 
 def test_power_lost_in_a_payout(sim: Callable[..., Sim]) -> None:
     one = sim("hopper", "--fast", "--fault", "power-loss-after=2")
-    ((coins,), _) = pay(one, 5)
+    ((coins,), (intent,)) = pay(one, 5)
     assert (coins.presented, coins.unknown, coins.stop) == (0, 5, True)
     one.process.wait(5)
     again = sim("hopper", "--fast")
     ((coins,), _) = pay(again, 5)
     assert (coins.presented, coins.stop, coins.words) == (0, True, "power lost in a payout")
     assert again.truth["presented"] == 2
+
+    async def settle() -> Coins:
+        hopper = Hopper(Line(again.link), timing=QUICK)
+        found = await hopper.settle(intent)
+        hopper.line.close()
+        return found
+
+    assert asyncio.run(settle()) == Coins(2, 1, "power lost in a payout", stop=True)
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 def with_device(
-    link: Path, act: Callable[[CashAcceptor], Coroutine[Any, Any, T]], timing: Timing = QUICK
+    link: Path, act: Callable[[CashAcceptor], Coroutine[Any, Any, T]], timing: Timing = QUICK, start: bool = True
 ) -> tuple[T, Entries]:
     """Start, act, close; and the journal."""
     entries: Entries = []
@@ -33,7 +33,8 @@ def with_device(
 
     async def run() -> T:
         device = CashAcceptor(Line(link), write, timing)
-        await device.start()
+        if start:
+            await device.start()
         try:
             return await act(device)
         finally:
@@ -171,16 +172,27 @@ def test_what_can_not_be_paid_moves_nothing(sim: Callable[..., Sim]) -> None:
 
 def test_power_lost_in_a_payout(sim: Callable[..., Sim]) -> None:
     first = sim("smartpayout", "--fast", "--fault", "power-loss-after=2")
-    payout, _ = pay(first, 50000)
+    payout, entries = pay(first, 50000)
+    (intent,) = (e for e in entries if isinstance(e, Intent))
     first.process.wait(5)
     assert (payout.presented, payout.unknown, payout.stop) == (20000, 30000, True)
     again = sim("smartpayout", "--fast")
     assert worth(again, "presented") == 20000
-    entries = with_device(again.link, lambda device: device.levels())[1]
+    settled, entries = with_device(again.link, lambda device: device.settle(intent), start=False)
+    assert settled == Payout(20000, 10000, 0, "incomplete-payout", stop=True)
     told = {e.name: e.money for e in entries if isinstance(e, Event)}
     assert told["incomplete-payout"] == {"CNY": 20000}
     assert told["stacked-at-reset"] == {"CNY": 10000}
     conserved(again)
+
+
+def test_a_host_that_forgot_the_answer_asks_and_does_not_pay_again(sim: Callable[..., Sim]) -> None:
+    one = sim("smartpayout", "--fast")
+    payout, entries = pay(one, 30000)
+    (intent,) = (e for e in entries if isinstance(e, Intent))
+    settled, _ = with_device(one.link, lambda device: device.settle(intent), start=False)
+    assert (settled.presented, settled.unknown) == (payout.presented, 0) == (30000, 0)
+    assert one.truth["payouts"] == 1
 
 
 @pytest.mark.parametrize("seed", range(3))
