@@ -136,64 +136,51 @@ def _items(protocol: str, data: bytes, side: str | None) -> list[Any]:
     return min(readings, key=lambda items: (sum(isinstance(i, Fault) for i in items), len(items)))
 
 
-@cli.group()
+class _Simulators(click.Group):
+    """The commands of `sim`, one for each device in the registry; its module is loaded when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        from devices.registry import DEVICES
+
+        return sorted({*DEVICES, *SIMULATORS})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        from devices.registry import DEVICES
+
+        if cmd_name in SIMULATORS:
+            module, words, put = SIMULATORS[cmd_name]
+            main = importlib.import_module(f"devices.sim.{module}").main
+            options: dict[str, tuple[Any, str]] = {"put": ("", f"In a new state: {put}.")}
+            fixed: dict[str, Any] = {}
+        elif cmd_name in DEVICES:
+            device = DEVICES[cmd_name]
+            main, words, options, fixed = device.simulator(), device.words, device.options, device.fixed
+        else:
+            return None
+        common: list[click.Parameter] = [
+            click.Option(["--link"], type=click.Path(path_type=Path), help="Make this path a symlink to the pty."),
+            click.Option(
+                ["--state"],
+                type=click.Path(path_type=Path),
+                help="What is physically where (JSON), kept over restarts.",
+            ),
+            click.Option(
+                ["--fault", "faults"], multiple=True, metavar="NAME[=K]", help="May be repeated; `--fault help` lists."
+            ),
+            click.Option(["--seed"], default=0, show_default=True, help="For which byte is corrupted, and how."),
+            click.Option(["--fast"], is_flag=True, help="No mechanical delays, shorter waits."),
+        ]
+        own = [click.Option([f"--{n}"], default=v, show_default=True, help=h) for n, (v, h) in options.items()]
+
+        def start(**given: Any) -> None:
+            main(**fixed, **given)
+
+        return click.Command(cmd_name, params=[*common, *own], callback=start, help=words)
+
+
+@cli.group(cls=_Simulators)
 def sim() -> None:
     """A simulated device on a pty, in this process, until SIGTERM."""
-
-
-_link = click.option("--link", type=click.Path(path_type=Path), help="Make this path a symlink to the pty.")
-_state = click.option(
-    "--state", type=click.Path(path_type=Path), help="What is physically where (JSON), kept over restarts."
-)
-_fast = click.option("--fast", is_flag=True, help="No mechanical delays, shorter waits.")
-
-
-@sim.command()
-@_link
-@_state
-@click.option("--upper", default=500, show_default=True, help="Notes loaded in the upper cassette of a new state.")
-@click.option("--lower", default=500, show_default=True, help="Notes loaded in the lower cassette of a new state.")
-@click.option("--fault", "faults", multiple=True, metavar="NAME[=K]", help="May be repeated; `--fault help` lists.")
-@click.option("--power-loss-after", type=int, metavar="K", help="The same as --fault power-loss-after=K.")
-@click.option("--seed", default=0, show_default=True, help="For which byte is corrupted, and how.")
-@click.option("--rom", default="T01T1A2B", show_default=True, help="What it says it is: eight characters.")
-@_fast
-def lcdm2000(power_loss_after: int | None, **options: Any) -> None:
-    """Puloon LCDM-2000, a cash dispenser with two cassettes."""
-    from devices.sim import lcdm
-
-    if power_loss_after is not None:
-        options["faults"] = (*options["faults"], f"power-loss-after={power_loss_after}")
-    lcdm.main(**options)
-
-
-@sim.command()
-@_link
-@_state
-@click.option("--paper", default=2000, show_default=True, help="Lines left on the roll of a new state.")
-@click.option("--fault", "faults", multiple=True, metavar="NAME[=K]", help="May be repeated; `--fault help` lists.")
-@_fast
-def escpos(**options: Any) -> None:
-    """A receipt printer that speaks ESC/POS."""
-    from devices.sim import escpos as printer
-
-    printer.main(**options)
-
-
-def _simulator(name: str, module: str, what: str, put: str) -> None:
-    @sim.command(name, help=what)
-    @_link
-    @_state
-    @click.option("--put", default="", help=f"In a new state: {put}.")
-    @click.option("--fault", "faults", multiple=True, metavar="NAME[=K]", help="May be repeated; `--fault help` lists.")
-    @click.option("--seed", default=0, show_default=True, help="For which byte is corrupted, and how.")
-    @_fast
-    def command(**options: Any) -> None:
-        importlib.import_module(f"devices.sim.{module}").main(**options)
-
-
-for _name, _row in SIMULATORS.items():
-    _simulator(_name, *_row)
 
 
 _config = click.option("--config", type=click.Path(path_type=Path), required=True, help="TOML; see devices/README.md.")

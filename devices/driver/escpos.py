@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from devices.errors import OperatorError
 from devices.framing.base import Frame
@@ -75,8 +76,15 @@ def job(lines: Sequence[str]) -> bytes:
 class ReceiptPrinter:
     """One printer on one line. Calls must not overlap."""
 
+    CAPABILITIES: ClassVar[dict[str, Any]] = {"class": "Printer", "cut": True, "encoding": "gb18030"}
+
     def __init__(self, line: Line) -> None:
         self.line = line
+
+    async def identify(self) -> dict[str, str]:
+        """What it says of its paper; asks only. Empty when nothing answers."""
+        paper = await self.status()
+        return {"paper": paper.level} if paper.answered else {}
 
     async def status(self) -> Paper:
         """Ask the four real-time questions; moves nothing."""

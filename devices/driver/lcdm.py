@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 from devices.errors import OperatorError
 from devices.framing.lcdm import MOST_NOTES, command
@@ -76,12 +77,26 @@ def wire(counts: Mapping[str, int]) -> bytes:
 class CashDispenser:
     """One dispenser on one line. Calls must not overlap."""
 
+    CAPABILITIES: ClassVar[dict[str, Any]] = {"class": "CashDispenser", "units": UNITS, "most": MOST_NOTES}
+
     def __init__(self, line: Line, timing: Timing | None = None) -> None:
         self.line = line
         self.timing = timing or Timing()
         self._link = Link(self.timing)
         #: who answers on this line; empty after it was opened, until the machine has said it
         self._identity = ""
+
+    async def identify(self) -> dict[str, str]:
+        """Its ROM's name; asks only. Empty when nothing answers."""
+        try:
+            if not self.line.is_open:
+                self.line.open()
+                self._link = Link(self.timing)
+            news = await self._exchange(command(ROM))
+        except (OperatorError, LineLost) as e:
+            log.warning("%s", e)
+            return {}
+        return {"rom": str(news.fields["rom"])} if isinstance(news, Replied) and "rom" in news.fields else {}
 
     async def status(self, expected: str = "") -> Health:
         """Ask for error byte and sensors; moves nothing. A line that was lost is opened again by its path.

@@ -143,7 +143,7 @@ class Printer:
         self.memory.save()
 
 
-def main(link: Path | None, state: Path | None, paper: int, faults: tuple[str, ...], fast: bool) -> None:
+def main(link: Path | None, state: Path | None, paper: int, faults: tuple[str, ...], fast: bool, seed: int = 0) -> None:
     """Run until SIGTERM. The roll is new only when there is no state file yet.
 
     Raises:
@@ -158,5 +158,5 @@ def main(link: Path | None, state: Path | None, paper: int, faults: tuple[str, .
         memory["paper"] = int(found["paper-out"])
     if "near-end" in found:
         memory["paper"] = min(memory["paper"], NEAR_END - 1)
-    cable = Cable(link)
+    cable = Cable(link, seed)
     run(memory, cable, Printer(memory, cable, found, fast).loop)

@@ -263,6 +263,7 @@ def main(
     faults: tuple[str, ...],
     seed: int,
     fast: bool,
+    power_loss_after: int = -1,
     rom: str = "T01T1A2B",
 ) -> None:
     """Run until SIGTERM. Notes are loaded only when there is no state file yet.
@@ -271,6 +272,8 @@ def main(
         OperatorError: an unknown fault, or a link or state path that can not be used.
     """
     found = parse_faults(faults, FAULTS)
+    if power_loss_after >= 0:
+        found["power-loss-after"] = power_loss_after
     none = {"upper": 0, "lower": 0}
     loaded = {"upper": upper, "lower": lower}
     fresh = {"device": "lcdm2000", "pid": 0, "port": "", "busy": False, "loaded": loaded, "cassettes": dict(loaded)}
