@@ -15,6 +15,7 @@ from typing import Protocol
 from kiosk import paths
 from kiosk.adapters import weights
 from kiosk.adapters.intentfile import load_intents
+from kiosk.adapters.simplified import simplified
 from kiosk.core import amount
 from kiosk.core.intents import IntentSpec
 from kiosk.core.judge import Opinion, judge, permitted
@@ -80,7 +81,7 @@ def load(
         OperatorError: the flows' `understanding.yaml` files are wrong.
     """
     intents = load_intents(flows)
-    phrases = PhraseReader(intents)
+    phrases = PhraseReader(intents, simplified=simplified)
     if not model:
         return Reader(intents, phrases, None, "left out")
     from kiosk.adapters.llm_reader import LlmReader

@@ -26,6 +26,7 @@ import numpy as np
 from kiosk import paths
 from kiosk.adapters import understanding
 from kiosk.adapters.chatter import CHATTER
+from kiosk.adapters.simplified import simplified
 from kiosk.core import amount
 from kiosk.core.intents import Example, IntentSpec
 from kiosk.core.judge import ASK, NONE, Opinion, permitted
@@ -139,13 +140,13 @@ def _own(limits: dict[str, int], rng: random.Random) -> Iterator[dict[str, Any]]
     loaded = understanding.load(paths.FLOWS, progress=lambda text: click.echo(text, err=True))
     specs = loaded._intents
     model: _Once | None = None
-    peers: dict[str, Peer] = {"phrases": _Phrases(PhraseReader(specs), specs)}
+    peers: dict[str, Peer] = {"phrases": _Phrases(PhraseReader(specs, simplified=simplified), specs)}
     if loaded._model is None:
         yield {"set": "own", "reader": "llm", "left_out": loaded.missing}
     else:
         model = _Once(loaded._model)
         peers["llm"] = _Model(model, specs)
-        peers["judge"] = _Judge(PhraseReader(specs), model, specs)
+        peers["judge"] = _Judge(PhraseReader(specs, simplified=simplified), model, specs)
     svm = _own_svm(specs)
     if svm is None:
         yield {"set": "own", "reader": "svm", "left_out": "scikit-learn is not installed"}
@@ -389,7 +390,7 @@ def _top(peer: str, pairs: Sequence[tuple[str, str]]) -> Callable[[str], tuple[s
         IntentSpec(label, {}, {}, {"en": tuple(Example(t) for t, own in pairs if own == label), "zh": ()})
         for label in labels
     ]
-    phrases = PhraseReader(specs)
+    phrases = PhraseReader(specs, simplified=simplified)
 
     def by_phrases(text: str) -> tuple[str, float]:
         name, score = phrases.ranking(text, "en")[0]

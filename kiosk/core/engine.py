@@ -251,11 +251,17 @@ class _Walk:
             self.ask(step)
 
     def ask(self, step: Step, instead: str | None = None) -> None:
-        """Say the prompt of this try (or `instead`, the reason why we ask again) and open the ears."""
+        """Say the prompt of this try (or `instead`, the reason why we ask again) and open the ears.
+
+        A read-back is always the last thing said before a yes can come, whatever had to be said before it.
+        """
         if self.state.turns >= MAX_TURNS:
             return self.go("no_match")
         self.set(turns=self.state.turns + 1)
-        self.say(instead or step.prompts[min(self.state.misses, len(step.prompts) - 1)])
+        if instead:
+            self.say(instead)
+        if not instead or step.kind is Kind.CONFIRM:
+            self.say(step.prompts[min(self.state.misses, len(step.prompts) - 1)])
         expect = "yes_no" if step.kind is Kind.CONFIRM else self.flow.slots[step.what].type
         return self.wait(Hear(self.new_id(), expect, self.state.lang, step.timeout_s))
 
@@ -263,6 +269,7 @@ class _Walk:
         if step.what in (HOLDS, *MOVES):
             # Words carry no authority: whatever the flow says, no money without face, voice and this very amount's yes.
             if self.state.gone:
+                self.set(facts={**self.state.facts, "reason": "gone"})
                 return self.go("declined")
             if (
                 not {"face", "voice"} <= set(self.state.verified)

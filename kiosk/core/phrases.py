@@ -12,11 +12,10 @@ import itertools
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import zhconv
 from numpy.typing import NDArray
 
 from kiosk.core.amount import Reading, reading
@@ -64,7 +63,14 @@ _ANSWERS = ("yes", "no")
 class PhraseReader:
     """Reads utterances by the examples of `intents`; holds no state between utterances."""
 
-    def __init__(self, intents: Sequence[IntentSpec], currency: str = DEFAULT_CURRENCY) -> None:
+    def __init__(
+        self,
+        intents: Sequence[IntentSpec],
+        currency: str = DEFAULT_CURRENCY,
+        simplified: Callable[[str], str] = lambda text: text,
+    ) -> None:
+        """`simplified` writes Traditional characters in the Simplified way; the tables for it live in an adapter."""
+        self._simplified = simplified
         self._specs = {spec.name: spec for spec in intents}
         self._currency = currency
         self._indexes = {lang: _Index(intents, lang) for lang in LANGS}
@@ -80,12 +86,15 @@ class PhraseReader:
         money = reading(text, lang, self._currency)
         if money.why == "too long" or UNSPOKEN.search(text):
             return Understood(text, lang, NONE, confidence=VETO, route=ROUTE)
-        phrase = normal(masked(text, money), lang)
+        phrase = self._normal(masked(text, money), lang)
         answer = self._answer(phrase, lang, expect, money) or self._similar(phrase, lang, expect)
         if answer.intent == "yes" and (QUESTION.search(text) or (MASK in phrase and not money.amount)):
             # 「对？」 asks, and 「对，五六百」 names something that cannot have been read back
             answer = _Answer("ask", 0.5, ("yes", "no"))
         return self._understood(text, lang, money, answer)
+
+    def _normal(self, text: str, lang: Lang) -> str:
+        return normal(self._simplified(text) if lang == "zh" else text, lang)
 
     def _answer(self, phrase: str, lang: Lang, expect: str, money: Reading) -> _Answer | None:
         """Yes, no, and an amount that was asked for or stands alone: whole utterances, never a part of a sentence."""
@@ -139,7 +148,7 @@ class PhraseReader:
 
     def ranking(self, text: str, lang: Lang) -> list[tuple[str, float]]:
         """Every intent and `none` by how much its examples are like `text`, best first: what `read` decides upon."""
-        phrase = normal(masked(text, reading(text, lang, self._currency)), lang)
+        phrase = self._normal(masked(text, reading(text, lang, self._currency)), lang)
         return self._indexes[lang].ranked(_sound_alike(phrase, lang))
 
     def _understood(self, text: str, lang: Lang, money: Reading, answer: _Answer) -> Understood:
@@ -178,9 +187,9 @@ def masked(text: str, money: Reading) -> str:
 
 
 def normal(text: str, lang: Lang) -> str:
-    """One writing of a phrase: Simplified or small letters, no punctuation, no fillers, nobody addressed."""
+    """One writing of a phrase: small letters, no punctuation, no fillers, nobody addressed."""
     if lang == "zh":
-        plain = re.sub(rf"[^\w{MASK}]|_", "", fold_zh(zhconv.convert(text, "zh-hans")).text)
+        plain = re.sub(rf"[^\w{MASK}]|_", "", fold_zh(text).text)
         stripped = KIN[lang].sub("", FILLERS[lang].sub("", plain))
         return stripped or plain
     plain = re.sub(rf"[^\w'{MASK} ]+|_", " ", text.lower().replace("’", "'"))

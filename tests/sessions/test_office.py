@@ -7,13 +7,12 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from kiosk.prove.world import said
-
 from kiosk.adapters.bank import BankResult
 from kiosk.adapters.journal import Journal
 from kiosk.core.flow import House
 from kiosk.core.fold import leg
 from kiosk.events import Done, Hear, Opened, Said
+from kiosk.prove.world import said
 from kiosk.run.session import Conversation, Office
 from kiosk.values import Money
 

@@ -22,6 +22,7 @@ from typing import Any
 import pytest
 
 from kiosk.adapters.intentfile import load_intents
+from kiosk.adapters.simplified import simplified
 from kiosk.adapters.understanding import Reader
 from kiosk.core import amount, judge
 from kiosk.core.amount import LONGEST, Amount
@@ -47,7 +48,7 @@ class Remembering:
     """The phrase reader, which reads an utterance once for all the models that it is put beside."""
 
     def __init__(self) -> None:
-        self.read = cache(PhraseReader(INTENTS).read)
+        self.read = cache(PhraseReader(INTENTS, simplified=simplified).read)
 
 
 @cache

@@ -6,7 +6,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-from kiosk.prove.world import World, said
 
 from kiosk import paths
 from kiosk.adapters.journal import Journal
@@ -14,6 +13,7 @@ from kiosk.core.engine import advance
 from kiosk.core.flow import House, Verb
 from kiosk.core.fold import Diverged, digests, fold, turn_body
 from kiosk.events import Done, Event, Opened, Restarted
+from kiosk.prove.world import World, said
 from kiosk.run.houses import Houses
 from kiosk.values import Money, OperatorError
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from kiosk.adapters.intentfile import load_intents
+from kiosk.adapters.simplified import simplified
 from kiosk.core.phrases import PhraseReader, normal
 from kiosk.events import Understood
 from kiosk.paths import FLOWS
@@ -22,7 +23,7 @@ FLOOR = {"zh": 0.90, "en": 0.94}
 
 @cache
 def reader() -> PhraseReader:
-    return PhraseReader(load_intents(FLOWS))
+    return PhraseReader(load_intents(FLOWS), simplified=simplified)
 
 
 def read(text: str, lang: Lang, expect: str = "intent") -> Understood:
