@@ -561,7 +561,8 @@ def verbs_of(bank: BankMap) -> dict[str, Verb]:
     return found
 
 
-def prompt_texts(folder: Path, lang: Lang) -> list[str]:
-    """Everything that the flows under `folder` may say in `lang`, templates unfilled, each once."""
-    files = sorted(folder.glob(f"*/prompts.{lang}.yaml"))
+def prompt_texts(folder: Path, lang: Lang, names: Sequence[str] = ()) -> list[str]:
+    """Everything that the flows under `folder` (or those of these `names`) may say in `lang`, templates unfilled, each
+    once."""
+    files = [f for f in sorted(folder.glob(f"*/prompts.{lang}.yaml")) if not names or f.parent.name in names]
     return list(dict.fromkeys(text for file in files for text in _prompts(file.parent, lang).values()))

@@ -12,7 +12,7 @@ from kiosk import paths
 from kiosk.adapters.weights import need
 from kiosk.demo.customer import OTHERS, Customer, Recordings
 from kiosk.demo.microphone import Microphone, Room
-from kiosk.demo.stage import Stage
+from kiosk.demo.stage import PROMPTS, Stage
 from kiosk.ports import Sound
 from kiosk.run.prepare import Progress, prepare, silent
 from kiosk.run.processes import OPERATORS_MISTAKE
@@ -131,7 +131,7 @@ async def play(
     )
     async with stage, asyncio.timeout(LIMIT_S):
         await asyncio.to_thread(people.prepare)
-        await asyncio.to_thread(prepare, paths.FLOWS, (lang,), progress)
+        await asyncio.to_thread(prepare, paths.FLOWS, (lang,), PROMPTS, progress)
         await attend(stage, people, pass_on, fast=fast, noise_db=noise_db, power_cut=plan.power_cut)
         if plan.power_cut:
             await stage.start_dispenser()

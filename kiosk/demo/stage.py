@@ -26,6 +26,8 @@ from kiosk.demo.pictures import customer_at_camera, enrolled_picture, put_before
 from kiosk.values import Lang, OperatorError
 
 CUSTOMER = "grace"
+#: whose prompts are rendered ahead: what the scene may say. A kiosk in the field has them all ready
+PROMPTS = ("common", "withdraw")
 NOTES = {"upper": 100, "lower": 50}
 LOADED = {"upper": 400, "lower": 400}
 UP_S = 30.0
@@ -172,6 +174,7 @@ socket = "speech.sock"
 source = "socket:{self.microphone}"
 sink = "{sink}"
 langs = ["{self.lang}"]
+prompts = {json.dumps(PROMPTS)}
 [vision]
 socket = "vision.sock"
 camera = {json.dumps(camera)}

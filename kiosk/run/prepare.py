@@ -22,15 +22,17 @@ def silent(what: str, done: int, of: int) -> None:
     """A progress that nobody watches."""
 
 
-def ready_mouth(flows: Path, langs: Sequence[Lang], progress: Progress = silent) -> mouth.Mouth:
-    """A mouth with every prompt of the flows ready, and the read-backs of usual amounts."""
+def ready_mouth(
+    flows: Path, langs: Sequence[Lang], names: Sequence[str] = (), progress: Progress = silent
+) -> mouth.Mouth:
+    """A mouth with every prompt of the flows (or of those of these `names`) ready, and the read-backs of usual amounts."""
     made = mouth.load(langs=langs)
     for lang in langs:
 
         def tell(done: int, of: int, lang: Lang = lang) -> None:
             progress(f"prompts {lang}", done, of)
 
-        made.prepare(prompt_texts(flows, lang), lang, fields={"amount": mouth.USUAL_AMOUNTS}, progress=tell)
+        made.prepare(prompt_texts(flows, lang, names), lang, fields={"amount": mouth.USUAL_AMOUNTS}, progress=tell)
     return made
 
 
@@ -39,9 +41,9 @@ def ready_understanding(flows: Path, langs: Sequence[Lang], progress: Progress =
     return understanding.load(flows, langs=langs, progress=lambda what: progress(what, 0, 0))
 
 
-def prepare(flows: Path, langs: Sequence[Lang], progress: Progress = silent) -> None:
+def prepare(flows: Path, langs: Sequence[Lang], names: Sequence[str] = (), progress: Progress = silent) -> None:
     """Make both and let go of the models: what is on disk afterwards is what a start wants."""
     with ThreadPoolExecutor(2) as both:
-        mouth_made = both.submit(ready_mouth, flows, langs, progress)
+        mouth_made = both.submit(ready_mouth, flows, langs, names, progress)
         both.submit(ready_understanding, flows, langs, progress).result()
         mouth_made.result().close()

@@ -10,7 +10,8 @@ overwrites both and whatever sound is held.
     [speech]
     source = "microphone"      # microphone:NAME, socket:PATH (s16le, 16 kHz, mono), wav:FILE,FILE
     sink = "speaker"           # speaker:NAME, null (takes its time), null-fast, wav:FILE
-    langs = ["zh", "en"]       # what is spoken here; a turn in another language is refused
+langs = ["zh", "en"]       # what is spoken here; a turn in another language is refused
+prompts = ["withdraw"]     # folders of flows whose prompts are rendered ahead; left out: all
 """
 
 from __future__ import annotations
@@ -69,6 +70,8 @@ class Settings:
     sink: str
     langs: tuple[Lang, ...]
     flows: Path
+    #: folders of flows whose prompts are rendered ahead; empty: all
+    prompts: tuple[str, ...] = ()
 
 
 def read_settings(path: Path) -> Settings:
@@ -88,8 +91,8 @@ def read_settings(path: Path) -> Settings:
 
     if not isinstance(table, dict):
         raise wrong("is missing", 'Add it, with source = "microphone" and sink = "speaker".')
-    if unknown := sorted(set(table) - {"socket", "source", "sink", "langs"}):
-        raise wrong(f"has no option {unknown[0]!r}", "Use source, sink, langs.")
+    if unknown := sorted(set(table) - {"socket", "source", "sink", "langs", "prompts"}):
+        raise wrong(f"has no option {unknown[0]!r}", "Use source, sink, langs, prompts.")
     source, sink, langs = table.get("source"), table.get("sink"), table.get("langs", list(LANGS))
     if not isinstance(source, str):
         raise wrong("source is missing", 'Write source = "microphone", "socket:PATH" or "wav:FILE,…".')
@@ -98,7 +101,10 @@ def read_settings(path: Path) -> Settings:
     if not isinstance(langs, list) or not langs or any(lang not in LANGS for lang in langs):
         raise wrong(f"langs is {langs!r}", f"Write a list out of {', '.join(LANGS)}.")
     flows = path.resolve().parent / str(whole.get("kiosk", {}).get("flows", paths.FLOWS))
-    return Settings(source, sink, tuple(langs), flows)
+    prompts = table.get("prompts", [])
+    if not isinstance(prompts, list) or not all(isinstance(name, str) for name in prompts):
+        raise wrong(f"prompts is {prompts!r}", "Write a list of flow folders, or leave it out: all.")
+    return Settings(source, sink, tuple(langs), flows, tuple(prompts))
 
 
 @dataclass(frozen=True)
@@ -307,7 +313,7 @@ def _now_ms() -> float:
     return time.monotonic() * 1000
 
 
-def load_engines(langs: tuple[Lang, ...], flows: Path) -> Engines:
+def load_engines(langs: tuple[Lang, ...], flows: Path, prompts: tuple[str, ...] = ()) -> Engines:
     """Load every model, side by side, and use each once: the first use is the slow one.
 
     Raises:
@@ -329,7 +335,7 @@ def load_engines(langs: tuple[Lang, ...], flows: Path) -> Engines:
         return ready_understanding(flows, langs)
 
     def synthesizer() -> Synthesizer:
-        return ready_mouth(flows, langs)
+        return ready_mouth(flows, langs, prompts)
 
     with ThreadPoolExecutor(4) as pool:
         hear, voice = pool.submit(recognizer), pool.submit(embedder)
@@ -347,7 +353,7 @@ def start(socket: Path, settings: Settings, fast: bool) -> None:
         sink = sound.sink(settings.sink)
         stack.callback(sink.close)
         began = time.monotonic()
-        engines = load_engines(settings.langs, settings.flows)
+        engines = load_engines(settings.langs, settings.flows, settings.prompts)
         facts = {
             "recognizer": "whisper-base int8",
             "activity": "silero-v6",
