@@ -25,7 +25,7 @@ def silent(what: str, done: int, of: int) -> None:
 def ready_mouth(
     flows: Path, langs: Sequence[Lang], names: Sequence[str] = (), progress: Progress = silent
 ) -> mouth.Mouth:
-    """A mouth with every prompt of the flows (or of those of these `names`) ready, and the read-backs of usual amounts."""
+    """A mouth with every prompt of the flows (or of these `names`) ready, and the read-backs of usual amounts."""
     made = mouth.load(langs=langs)
     for lang in langs:
 

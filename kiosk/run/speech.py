@@ -10,8 +10,8 @@ overwrites both and whatever sound is held.
     [speech]
     source = "microphone"      # microphone:NAME, socket:PATH (s16le, 16 kHz, mono), wav:FILE,FILE
     sink = "speaker"           # speaker:NAME, null (takes its time), null-fast, wav:FILE
-langs = ["zh", "en"]       # what is spoken here; a turn in another language is refused
-prompts = ["withdraw"]     # folders of flows whose prompts are rendered ahead; left out: all
+    langs = ["zh", "en"]       # what is spoken here; a turn in another language is refused
+    prompts = ["withdraw"]     # folders of flows whose prompts are rendered ahead; left out: all
 """
 
 from __future__ import annotations
