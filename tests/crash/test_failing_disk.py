@@ -165,6 +165,7 @@ def test_without_room_for_the_reserve_nobody_is_served(tmp_path: Path, monkeypat
 
     monkeypatch.setattr("os.posix_fallocate", full)
     journal = Journal(tmp_path / "journal.db", new_name="K1", reserve=4096)
+    one = office(None, journal)  # type: ignore[arg-type]
     assert journal.append("S1", "", "acked", {}).seq == 1  # what is open can still be settled
     with pytest.raises(JournalFailed, match="no room for a session"):
-        core._with_room(office(None, journal))  # type: ignore[arg-type]
+        core._with_room(one)
