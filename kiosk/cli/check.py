@@ -64,5 +64,6 @@ def command(folder: Path | None, bank: str, lang: str, as_json: bool) -> None:
         emit({"flows": sorted(f.name for f in house.flows.values()), "steps": steps, "findings": count})
     elif not count:
         click.echo(f"{len(house.flows)} flows, {steps} steps: every path is proven")
-    unread = {str(f) for f in folder.glob("*/flow.yaml")} - {flow.file for flow in house.flows.values()}
+    read = {flow.file for flow in house.flows.values()}
+    unread = [f for f in findings if f.file.endswith("flow.yaml") and f.file not in read]
     sys.exit(2 if unread else 1 if count else 0)
